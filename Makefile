@@ -1,0 +1,90 @@
+# restormer-cli: plain `make` builds everything into build/.
+#
+#   make            library and programs            make test      install what is missing, build, run all tests
+#   make demo       restore a sample picture        make sanitize  the tests under AddressSanitizer and UBSan
+#   make lint       clang-tidy and cppcheck         make install   PREFIX=/usr/local DESTDIR=
+#
+# Variables: BUILD (folder), CC, CFLAGS (optimisation and debugging), LDFLAGS, SANITIZE (address,undefined or thread).
+
+BUILD    ?= build
+CFLAGS   ?= -O2 -g
+PREFIX   ?= /usr/local
+SANITIZE ?=
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+# No fused or reordered arithmetic that the source does not ask for: results are the same from every compiler.
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fopenmp -fvisibility=hidden -ffp-contract=off $(WARNINGS)
+ifneq ($(SANITIZE),)
+BASE_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LINK_SANITIZE := -fsanitize=$(SANITIZE)
+endif
+ALL_CFLAGS = $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS)
+LIBS := -lcjson -lzip -lm
+
+# One source per kernel, compiled once per instruction set (src/kernels/simd).
+MACHINE := $(shell $(CC) -dumpmachine)
+ifneq ($(filter x86_64%,$(MACHINE)),)
+ISAS := baseline avx2 avx512 avx512bf16
+endif
+ifneq ($(filter aarch64% arm64%,$(MACHINE)),)
+ISAS := baseline neon
+endif
+ISAS ?= baseline
+ISA_CFLAGS_avx2       := -mavx2 -mfma -mf16c
+ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+ISA_CFLAGS_avx512bf16 := $(ISA_CFLAGS_avx512) -mavx512bf16
+
+SIMD_SOURCES := $(wildcard src/kernels/simd/*.c)
+LIB_SOURCES  := $(filter-out $(SIMD_SOURCES),$(wildcard src/base/*.c src/kernels/*.c src/image/*.c src/weights/*.c \
+                  src/weights/*/*.c src/model/*.c src/api/*.c))
+PROGRAMS     := $(patsubst src/programs/%/main.c,%,$(wildcard src/programs/*/main.c))
+TESTS        := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+SUPPORT      := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
+
+LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o) \
+                $(foreach isa,$(ISAS),$(SIMD_SOURCES:%.c=$(BUILD)/obj/%.$(isa).o))
+
+.PHONY: all
+all: $(BUILD)/librestormer.a $(BUILD)/librestormer.so $(PROGRAMS:%=$(BUILD)/%)
+
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+
+define simd_rule
+$(BUILD)/obj/src/kernels/simd/%.$(1).o: src/kernels/simd/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) -O3 $$(ISA_CFLAGS_$(1)) -DRST_ISA_SUFFIX=$(1) -MMD -MP -c $$< -o $$@
+endef
+$(foreach isa,$(ISAS),$(eval $(call simd_rule,$(isa))))
+$(BUILD)/obj/src/kernels/%.o: EXTRA_CFLAGS = $(foreach isa,$(ISAS),-DRST_HAVE_$(isa))
+
+$(BUILD)/librestormer.a: $(LIB_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/librestormer.so: $(LIB_OBJECTS)
+	$(CC) -shared $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# A program is a folder: its main.c and what only it needs.
+.SECONDEXPANSION:
+$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard src/programs/%/*.c src/programs/common/*.c)) $(BUILD)/librestormer.a
+	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Unit tests see the internal headers and the support code.
+$(BUILD)/obj/tests/%.o: EXTRA_CFLAGS = -Itests
+$(TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(BUILD)/librestormer.a
+	@mkdir -p $(@D)
+	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+.PHONY: unit-tests
+unit-tests: $(TESTS:%=$(BUILD)/tests/%)
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

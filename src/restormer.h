@@ -1,0 +1,229 @@
+/* restormer.h - the public interface of librestormer: image restoration with Restormer
+ * (Zamir et al., "Restormer: Efficient Transformer for High-Resolution Image Restoration",
+ * CVPR 2022, arXiv 2111.09881).
+ *
+ * Conventions that hold everywhere:
+ * - Functions that can fail return an rst_status and, where `err` is not NULL, leave a one-line
+ *   message in it that names the file, the thing, what was expected and what was found.
+ *   On failure, output parameters are NULL or zeroed and own nothing.
+ * - The library prints nothing, never exits, and keeps no global state. Objects that are passed as
+ *   const may be used by several threads at once.
+ * - Sizes of pictures are in pixels, sizes of memory in bytes.
+ */
+#ifndef RESTORMER_H
+#define RESTORMER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default) /* the shared library exports what stands here and nothing else */
+
+#define RST_VERSION "0.1.0"
+#define RST_MAX_LEVELS 5
+
+/* The values are the exit statuses of the programs. */
+typedef enum rst_status {
+  RST_OK = 0,
+  RST_ERROR_USAGE = 2,    /* an argument or an option is wrong or does not fit the model */
+  RST_ERROR_WEIGHTS = 3,  /* manifest, weight file or checkpoint cannot be used */
+  RST_ERROR_INPUT = 4,    /* a picture cannot be read */
+  RST_ERROR_OUTPUT = 5,   /* a file cannot be written */
+  RST_ERROR_MEMORY = 6,   /* out of memory */
+  RST_CANCELLED = 130     /* the progress callback asked to stop */
+} rst_status;
+
+typedef struct rst_error {
+  char message[1024]; /* one line, no newline at the end; "" when there was no error */
+} rst_error;
+
+/* ---- Pictures ------------------------------------------------------------------------------ */
+
+typedef enum rst_sample {
+  RST_SAMPLE_U8,  /* 0..255 */
+  RST_SAMPLE_U16, /* 0..65535, host byte order */
+  RST_SAMPLE_F32  /* 0..1 nominally; values outside are kept */
+} rst_sample;
+
+/* An interleaved picture, rows from top to bottom without gaps: samples[(y * width + x) * channels + c]. */
+typedef struct rst_picture {
+  size_t width, height; /* 1 or more */
+  int channels;         /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA */
+  rst_sample sample;
+  void *samples; /* owned; NULL in an empty picture */
+} rst_picture;
+
+/* Bytes of one sample. */
+size_t rst_sample_size(rst_sample sample);
+
+/* Reads PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits) or PFM, told apart by content.
+ * 16-bit files give RST_SAMPLE_U16, PFM gives RST_SAMPLE_F32, all others RST_SAMPLE_U8.
+ * RST_ERROR_INPUT or RST_ERROR_MEMORY. */
+rst_status rst_picture_read(const char *path, rst_picture *picture, rst_error *err);
+
+/* True when the ending of `path` names a format that rst_picture_write knows:
+ * .png .jpg .jpeg .bmp .tga .pfm, in any case. */
+bool rst_picture_can_write(const char *path);
+
+/* Writes in the format that the ending of `path` names. U16 samples stay 16-bit in PNG; they and F32
+ * samples are otherwise clamped, scaled and rounded to what the format holds; PFM holds F32 and the
+ * others scaled to 0..1. JPEG, and PFM, drop alpha. The file appears whole or not at all: it is
+ * written beside `path` and renamed. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
+rst_status rst_picture_write(const char *path, const rst_picture *picture, rst_error *err);
+
+/* Frees the samples and empties the picture. */
+void rst_picture_free(rst_picture *picture);
+
+typedef struct rst_difference {
+  double max_difference; /* largest |a - b|, in units of the larger sample type's step (F32: of 1.0) */
+  double psnr;           /* dB over all colour samples, peak 1.0; +infinity for equal pictures */
+  double ssim;           /* mean SSIM (Wang et al. 2004: 11x11 Gaussian window, sigma 1.5), mean of channels */
+} rst_difference;
+
+/* Compares the two pictures' samples, alpha included in max_difference only. Sizes and channels must be
+ * equal, else RST_ERROR_INPUT. SSIM is NAN where a side is shorter than the window. */
+rst_status rst_picture_compare(const rst_picture *a, const rst_picture *b, rst_difference *difference,
+                               rst_error *err);
+
+/* ---- Weights ------------------------------------------------------------------------------- */
+
+/* The hyper-parameters. Level l (from 0) has dim * 2^l channels at 1/2^l of the resolution; decoder
+ * level 0 and the refinement run at 2 * dim (at dim when levels == 1). */
+typedef struct rst_architecture {
+  int in_channels, out_channels;
+  int dim;
+  int levels;                       /* 1..RST_MAX_LEVELS; the last one is `latent` */
+  int num_blocks[RST_MAX_LEVELS];   /* encoder and decoder of a level have the same number */
+  int num_refinement_blocks;
+  int heads[RST_MAX_LEVELS];        /* decoder level 0 and refinement: heads[0] */
+  int ffn_hidden[RST_MAX_LEVELS];   /* hidden width of the GDFN at width dim * 2^l */
+  bool attention[RST_MAX_LEVELS];   /* false: blocks of this level are x + ffn(norm2(x)) only;
+                                       decoder level 0 and refinement: attention[0] */
+  bool bias;                        /* convolutions have biases */
+  bool norm_bias;                   /* layer norm WithBias (true) or BiasFree */
+  bool dual_pixel;                  /* skip_conv of the patch embedding before the output */
+  bool residual;                    /* the input picture is added to the output */
+} rst_architecture;
+
+typedef struct rst_weights rst_weights; /* an open manifest and its mapped files */
+
+typedef struct rst_weights_info {
+  const char *name, *task, *license, *source; /* "" when the manifest has none; owned by the weights */
+  rst_architecture architecture;
+  uint64_t parameters;  /* number of weights */
+  uint64_t bytes;       /* their size on disk */
+  const char *dtype;    /* "F32", "F16", "BF16" or "mixed" */
+} rst_weights_info;
+
+/* Opens a manifest (weights/README.md has the format), maps its files and checks everything but the
+ * hashes and the finiteness of the values. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY. */
+rst_status rst_weights_open(const char *manifest_path, rst_weights **weights, rst_error *err);
+void rst_weights_close(rst_weights *weights); /* NULL is allowed */
+
+/* Fills `info`; its strings live as long as `weights`. */
+void rst_weights_get_info(const rst_weights *weights, rst_weights_info *info);
+
+/* Checks the SHA-256 of every file and that every value is finite. */
+rst_status rst_weights_verify(const rst_weights *weights, rst_error *err);
+
+/* Multiply-accumulates of one run on a width x height picture (padded as the network pads it):
+ * convolutions, q k^T and A v, as the papers count. */
+uint64_t rst_architecture_macs(const rst_architecture *architecture, size_t width, size_t height);
+
+typedef struct rst_convert_options {
+  const char *dtype;   /* "f32", "f16", "bf16"; NULL: as in the checkpoint (mixed: f32) */
+  const char *name;    /* free texts of the manifest; NULL: derived or left out */
+  const char *task;
+  const char *license;
+  const char *source;
+} rst_convert_options;
+
+/* Reads a PyTorch checkpoint (zip or legacy form) or a safetensors file and writes a manifest to
+ * `manifest_path` (which must end in .json) and its tensors beside it as .safetensors. Loading can not run
+ * code. RST_ERROR_WEIGHTS, RST_ERROR_OUTPUT, RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest_path,
+                               const rst_convert_options *options, rst_error *err);
+
+/* ---- Running ------------------------------------------------------------------------------- */
+
+typedef enum rst_isa {
+  RST_ISA_AUTO, /* the best that the processor has */
+  RST_ISA_BASELINE,
+  RST_ISA_AVX2,       /* with FMA and F16C */
+  RST_ISA_AVX512,     /* F, BW, DQ, VL */
+  RST_ISA_AVX512BF16, /* with bf16 dot products */
+  RST_ISA_NEON,
+  RST_ISA_COUNT
+} rst_isa;
+
+/* The name as the command line has it ("auto", "baseline", "avx2", ...). */
+const char *rst_isa_name(rst_isa isa);
+/* True when this build has kernels for `isa` and the processor can run them. */
+bool rst_isa_available(rst_isa isa);
+/* What RST_ISA_AUTO stands for on this processor. */
+rst_isa rst_isa_best(void);
+
+typedef enum rst_precision {
+  RST_PRECISION_F32, /* exact */
+  RST_PRECISION_BF16 /* bf16 operands, float32 sums */
+} rst_precision;
+
+typedef struct rst_model rst_model; /* weights packed for one instruction set and precision */
+
+typedef struct rst_model_options {
+  rst_isa isa;
+  rst_precision precision;
+  int threads; /* for packing; 0: as many as the process may use */
+} rst_model_options;
+
+/* Packs the weights. `options` may be NULL (all zero). The weights may be closed afterwards. The same
+ * model may be used by several threads at once. RST_ERROR_WEIGHTS (a value is not finite),
+ * RST_ERROR_USAGE (instruction set not available) or RST_ERROR_MEMORY. */
+rst_status rst_model_create(const rst_weights *weights, const rst_model_options *options, rst_model **model,
+                            rst_error *err);
+void rst_model_free(rst_model *model); /* NULL is allowed */
+const rst_architecture *rst_model_architecture(const rst_model *model);
+
+/* `fraction` grows from 0 to 1; return true to go on, false to cancel. Called from one thread at a time. */
+typedef bool (*rst_progress)(void *user, double fraction);
+
+typedef struct rst_restore_options {
+  int threads;           /* 0: as many as the process may use; the result does not depend on it */
+  rst_progress progress; /* may be NULL */
+  void *user;            /* passed to progress */
+} rst_restore_options;
+
+/* Pixels anywhere in memory: sample c of pixel (x, y) is at
+ * samples[y * row_stride + x * column_stride + c * channel_stride] (strides in samples), so that planar
+ * and interleaved pictures are the same thing. */
+typedef struct rst_pixels {
+  void *samples;
+  rst_sample sample;
+  size_t width, height;
+  int channels;
+  ptrdiff_t row_stride, column_stride, channel_stride;
+} rst_pixels;
+
+/* Runs the network once. `input` has the model's in_channels (a dual-pixel model: left RGB, right RGB),
+ * `output` its out_channels and the same size. F32 output is neither clamped nor rounded, integers are
+ * both. `options` may be NULL. RST_ERROR_USAGE (shapes do not fit), RST_ERROR_MEMORY or RST_CANCELLED;
+ * the output's samples are unspecified then. */
+rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
+                       const rst_restore_options *options, rst_error *err);
+
+/* Restores a picture as a user expects: a grey picture on an RGB model runs as three equal channels and
+ * comes back grey; a colour picture on a grey model runs channel by channel; alpha is carried over
+ * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is allocated, has the
+ * size and channels of `input`, and the sample type given. */
+rst_status rst_restore_picture(const rst_model *model, const rst_picture *input, const rst_picture *right,
+                               rst_sample output_sample, rst_picture *output,
+                               const rst_restore_options *options, rst_error *err);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif

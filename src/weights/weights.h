@@ -1,0 +1,32 @@
+/* weights.h - the tensors of an open manifest. */
+#ifndef RST_WEIGHTS_WEIGHTS_H
+#define RST_WEIGHTS_WEIGHTS_H
+
+#include "restormer.h"
+#include "weights/architecture.h"
+
+typedef enum rst_dtype { RST_DTYPE_F32, RST_DTYPE_F16, RST_DTYPE_BF16 } rst_dtype;
+
+/* A tensor, C-contiguous, little-endian. Data of a file need not be aligned. */
+typedef struct rst_tensor {
+  const char *name;
+  rst_dtype dtype;
+  int ndim;
+  size_t shape[RST_TENSOR_DIMS]; /* 1 beyond ndim */
+  size_t elements;
+  const void *data; /* in the mapped file, or owned by the weights for inline tensors */
+} rst_tensor;
+
+size_t rst_dtype_size(rst_dtype dtype);         /* bytes */
+const char *rst_dtype_name(rst_dtype dtype);    /* as safetensors has it: "F32", "F16", "BF16" */
+
+/* The tensor of that name, or NULL. Every tensor of rst_architecture_tensors is there with its shape: that
+ * was checked when the manifest was opened. */
+const rst_tensor *rst_weights_tensor(const rst_weights *weights, const char *name);
+const rst_architecture *rst_weights_architecture(const rst_weights *weights);
+const char *rst_weights_path(const rst_weights *weights); /* of the manifest, for messages */
+
+/* out[i] = element first + i, as float32 (exact for all three types). */
+void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float *out);
+
+#endif
