@@ -1,10 +1,12 @@
 # restormer-cli: plain `make` builds everything into build/.
 #
 #   make            library and programs            make test      install what is missing, build, run all tests
-#   make demo       restore a sample picture        make sanitize  the tests under AddressSanitizer and UBSan
-#   make lint       clang-tidy and cppcheck         make install   PREFIX=/usr/local DESTDIR=
+#   make demo       restore a sample picture        make check     the same without installing anything
+#   make lint       clang-tidy and cppcheck         make sanitize  the tests under AddressSanitizer and UBSan
+#   make install    PREFIX=/usr/local DESTDIR=      make uninstall, make clean
 #
-# Variables: BUILD (folder), CC, CFLAGS (optimisation and debugging), LDFLAGS, SANITIZE (address,undefined or thread).
+# Variables: BUILD (folder), CC, CFLAGS (optimisation and debugging), LDFLAGS, SANITIZE (address,undefined or thread),
+# TEST (tests whose name contains it: make check TEST=cli/).
 
 BUILD    ?= build
 CFLAGS   ?= -O2 -g
@@ -39,6 +41,7 @@ LIB_SOURCES  := $(filter-out $(SIMD_SOURCES),$(wildcard src/base/*.c src/kernels
                   src/weights/*/*.c src/model/*.c src/api/*.c))
 PROGRAMS     := $(patsubst src/programs/%/main.c,%,$(wildcard src/programs/*/main.c))
 TESTS        := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+TOOLS        := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c))
 SUPPORT      := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o) \
@@ -74,14 +77,78 @@ $(BUILD)/librestormer.so: $(LIB_OBJECTS)
 $(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard src/programs/%/*.c src/programs/common/*.c)) $(BUILD)/librestormer.a
 	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS)
 
-# Unit tests see the internal headers and the support code.
+# Where restormer-cli looks for the weights that ship: `weights` in the source tree as seen from BUILD, and the
+# installed ones (which it also finds relative to itself, so that an installation can be moved).
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
+UP := $(if $(filter /%,$(BUILD)),$(CURDIR),$(subst $(SPACE),/,$(patsubst %,..,$(subst /, ,$(BUILD)))))
+$(BUILD)/obj/src/programs/restormer-cli/defaults.o: EXTRA_CFLAGS = \
+  -DRST_SOURCE_WEIGHTS='"$(UP)/weights"' -DRST_INSTALLED_WEIGHTS='"$(PREFIX)/share/restormer-cli/weights"'
+
+# Unit tests and the tests' own tools see the internal headers and the support code.
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS = -Itests
 $(TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(BUILD)/librestormer.a
 	@mkdir -p $(@D)
 	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+$(TOOLS:%=$(BUILD)/tests/tools/%): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(SUPPORT) $(BUILD)/librestormer.a
+	@mkdir -p $(@D)
+	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 .PHONY: unit-tests
-unit-tests: $(TESTS:%=$(BUILD)/tests/%)
+unit-tests: $(TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tests/tools/%)
+
+.PHONY: check
+check: all unit-tests
+	tests/run $(BUILD) $(TEST)
+
+# `make test` and `make demo` work on a machine that has only a compiler, make and git: packages first, then the build.
+.PHONY: test
+test:
+	contrib/install-dependencies test
+	+$(MAKE) check
+
+.PHONY: sanitize
+sanitize:
+	+$(MAKE) check SANITIZE=address,undefined BUILD=$(BUILD)/sanitize
+
+.PHONY: lint
+lint:
+	contrib/lint
+
+.PHONY: demo
+demo:
+	contrib/install-dependencies build
+	+$(MAKE) all
+	contrib/demo $(BUILD)
+
+# ---- Installing ---------------------------------------------------------------------------------
+
+BINDIR   = $(DESTDIR)$(PREFIX)/bin
+LIBDIR   = $(DESTDIR)$(PREFIX)/lib
+INCDIR   = $(DESTDIR)$(PREFIX)/include
+SHAREDIR = $(DESTDIR)$(PREFIX)/share/restormer-cli
+DOCDIR   = $(DESTDIR)$(PREFIX)/share/doc/restormer-cli
+MANDIR   = $(DESTDIR)$(PREFIX)/share/man/man1
+WEIGHTS  = $(wildcard weights/*.json weights/*.safetensors weights/README.md)
+DOCS     = $(wildcard README.md LICENSE)
+MANPAGES = $(wildcard docs/*.1)
+
+.PHONY: install
+install: all
+	install -d $(BINDIR) $(LIBDIR) $(INCDIR) $(SHAREDIR)/weights $(DOCDIR) $(MANDIR)
+	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(BINDIR)
+	install -m 644 $(BUILD)/librestormer.a $(LIBDIR)
+	install -m 755 $(BUILD)/librestormer.so $(LIBDIR)
+	install -m 644 src/restormer.h $(INCDIR)
+	$(if $(WEIGHTS),install -m 644 $(WEIGHTS) $(SHAREDIR)/weights)
+	$(if $(DOCS),install -m 644 $(DOCS) $(DOCDIR))
+	$(if $(MANPAGES),install -m 644 $(MANPAGES) $(MANDIR))
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(PROGRAMS:%=$(BINDIR)/%) $(LIBDIR)/librestormer.a $(LIBDIR)/librestormer.so $(INCDIR)/restormer.h
+	rm -f $(patsubst docs/%,$(MANDIR)/%,$(MANPAGES))
+	rm -rf $(SHAREDIR) $(DOCDIR)
 
 .PHONY: clean
 clean:
