@@ -86,13 +86,14 @@ $(BUILD)/obj/src/programs/restormer-cli/defaults.o: EXTRA_CFLAGS = \
   -DRST_SOURCE_WEIGHTS='"$(UP)/weights"' -DRST_INSTALLED_WEIGHTS='"$(PREFIX)/share/restormer-cli/weights"'
 
 # Unit tests and the tests' own tools see the internal headers and the support code.
+WRAP := -Wl,--wrap=aligned_alloc # tests can make the allocations of the library fail
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS = -Itests
 $(TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(BUILD)/librestormer.a
 	@mkdir -p $(@D)
-	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) -lcmocka
 $(TOOLS:%=$(BUILD)/tests/tools/%): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(SUPPORT) $(BUILD)/librestormer.a
 	@mkdir -p $(@D)
-	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) -lcmocka
 
 .PHONY: unit-tests
 unit-tests: $(TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tests/tools/%)

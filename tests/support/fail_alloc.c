@@ -1,0 +1,39 @@
+#include "support/fail_alloc.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "support/cmocka_all.h"
+
+static atomic_long countdown = LONG_MAX; /* allocations until the one that fails; negative: it has failed */
+
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+  if (atomic_fetch_sub(&countdown, 1) == 0) return NULL;
+  return __real_aligned_alloc(alignment, size);
+}
+
+void fail_alloc_after(size_t n) {
+  atomic_store(&countdown, (long)n);
+}
+
+bool fail_alloc_stop(void) {
+  return atomic_exchange(&countdown, LONG_MAX) < 0;
+}
+
+size_t fail_each_alloc(rst_status (*run)(void *user, rst_error *err), void *user) {
+  for (size_t n = 0;; n++) {
+    rst_error err = {.message = ""};
+    fail_alloc_after(n);
+    rst_status status = run(user, &err);
+    if (!fail_alloc_stop()) {
+      assert_int_equal(status, RST_OK);
+      return n;
+    }
+    assert_int_equal(status, RST_ERROR_MEMORY);
+    assert_true(err.message[0] != '\0');
+  }
+}
