@@ -32,6 +32,8 @@ ifneq ($(filter aarch64% arm64%,$(MACHINE)),)
 ISAS := baseline neon
 endif
 ISAS ?= baseline
+# In float32 the bf16 instructions have nothing to add.
+VARIANTS := $(filter-out avx512bf16_f32,$(foreach isa,$(ISAS),$(isa)_f32 $(isa)_bf16))
 ISA_CFLAGS_avx2       := -mavx2 -mfma -mf16c
 ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 ISA_CFLAGS_avx512bf16 := $(ISA_CFLAGS_avx512) -mavx512bf16
@@ -45,7 +47,7 @@ TOOLS        := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c))
 SUPPORT      := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o) \
-                $(foreach isa,$(ISAS),$(SIMD_SOURCES:%.c=$(BUILD)/obj/%.$(isa).o))
+                $(foreach v,$(VARIANTS),$(SIMD_SOURCES:%.c=$(BUILD)/obj/%.$(v).o))
 
 .PHONY: all
 all: $(BUILD)/librestormer.a $(BUILD)/librestormer.so $(PROGRAMS:%=$(BUILD)/%)
@@ -57,13 +59,20 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 
+# Variants: instruction set x precision; RST_ISA_* is the public name of the instruction set.
+ISA_NAME_baseline := BASELINE
+ISA_NAME_avx2 := AVX2
+ISA_NAME_avx512 := AVX512
+ISA_NAME_avx512bf16 := AVX512BF16
+ISA_NAME_neon := NEON
 define simd_rule
-$(BUILD)/obj/src/kernels/simd/%.$(1).o: src/kernels/simd/%.c
+$(BUILD)/obj/src/kernels/simd/%.$(1)_$(2).o: src/kernels/simd/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -O3 $$(ISA_CFLAGS_$(1)) -DRST_ISA_SUFFIX=$(1) -MMD -MP -c $$< -o $$@
+	$$(CC) $$(ALL_CFLAGS) -O3 $$(ISA_CFLAGS_$(1)) -DRST_VARIANT=$(1)_$(2) -DRST_VARIANT_ISA=RST_ISA_$$(ISA_NAME_$(1)) \
+	  -DRST_BF16=$(if $(filter bf16,$(2)),1,0) -MMD -MP -c $$< -o $$@
 endef
-$(foreach isa,$(ISAS),$(eval $(call simd_rule,$(isa))))
-$(BUILD)/obj/src/kernels/%.o: EXTRA_CFLAGS = $(foreach isa,$(ISAS),-DRST_HAVE_$(isa))
+$(foreach v,$(VARIANTS),$(eval $(call simd_rule,$(firstword $(subst _, ,$(v))),$(lastword $(subst _, ,$(v))))))
+$(BUILD)/obj/src/kernels/dispatch.o: EXTRA_CFLAGS = $(foreach isa,$(ISAS),-DRST_HAVE_$(isa))
 
 $(BUILD)/librestormer.a: $(LIB_OBJECTS)
 	@rm -f $@

@@ -1,0 +1,82 @@
+/* dispatch.c - which tables this build has, which of them the processor can run, and their names. */
+#include "kernels/kernels.h"
+
+#define DECLARE(variant) extern const rst_kernels rst_kernels_##variant##_f32, rst_kernels_##variant##_bf16
+DECLARE(baseline);
+#ifdef RST_HAVE_avx2
+DECLARE(avx2);
+#endif
+#ifdef RST_HAVE_avx512
+DECLARE(avx512);
+#endif
+#ifdef RST_HAVE_avx512bf16
+extern const rst_kernels rst_kernels_avx512bf16_bf16;
+#endif
+#ifdef RST_HAVE_neon
+DECLARE(neon);
+#endif
+
+typedef struct entry {
+  const char *name;
+  const rst_kernels *f32, *bf16; /* NULL: not in this build */
+} entry;
+
+static const entry ENTRIES[RST_ISA_COUNT] = {
+    [RST_ISA_AUTO] = {"auto", NULL, NULL},
+    [RST_ISA_BASELINE] = {"baseline", &rst_kernels_baseline_f32, &rst_kernels_baseline_bf16},
+#ifdef RST_HAVE_avx2
+    [RST_ISA_AVX2] = {"avx2", &rst_kernels_avx2_f32, &rst_kernels_avx2_bf16},
+#else
+    [RST_ISA_AVX2] = {"avx2", NULL, NULL},
+#endif
+#ifdef RST_HAVE_avx512
+    [RST_ISA_AVX512] = {"avx512", &rst_kernels_avx512_f32, &rst_kernels_avx512_bf16},
+#else
+    [RST_ISA_AVX512] = {"avx512", NULL, NULL},
+#endif
+#ifdef RST_HAVE_avx512bf16 /* in float32 there is nothing to gain from it */
+    [RST_ISA_AVX512BF16] = {"avx512bf16", &rst_kernels_avx512_f32, &rst_kernels_avx512bf16_bf16},
+#else
+    [RST_ISA_AVX512BF16] = {"avx512bf16", NULL, NULL},
+#endif
+#ifdef RST_HAVE_neon
+    [RST_ISA_NEON] = {"neon", &rst_kernels_neon_f32, &rst_kernels_neon_bf16},
+#else
+    [RST_ISA_NEON] = {"neon", NULL, NULL},
+#endif
+};
+
+static bool processor_has(rst_isa isa) {
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  switch (isa) {
+    case RST_ISA_AVX2: return avx2;
+    case RST_ISA_AVX512: return avx512;
+    case RST_ISA_AVX512BF16: return avx512 && __builtin_cpu_supports("avx512bf16");
+    default: break;
+  }
+#endif
+  return isa == RST_ISA_BASELINE || isa == RST_ISA_NEON;
+}
+
+const char *rst_isa_name(rst_isa isa) { return isa >= 0 && isa < RST_ISA_COUNT ? ENTRIES[isa].name : "unknown"; }
+
+bool rst_isa_available(rst_isa isa) {
+  if (isa == RST_ISA_AUTO) return true;
+  return isa > RST_ISA_AUTO && isa < RST_ISA_COUNT && ENTRIES[isa].f32 != NULL && processor_has(isa);
+}
+
+rst_isa rst_isa_best(void) {
+  rst_isa best = RST_ISA_BASELINE;
+  for (rst_isa isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++)
+    if (rst_isa_available(isa)) best = isa;
+  return best;
+}
+
+const rst_kernels *rst_kernels_for(rst_isa isa, rst_precision precision) {
+  if (isa == RST_ISA_AUTO) isa = rst_isa_best();
+  if (!rst_isa_available(isa)) return NULL;
+  return precision == RST_PRECISION_BF16 ? ENTRIES[isa].bf16 : ENTRIES[isa].f32;
+}

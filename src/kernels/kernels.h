@@ -1,0 +1,97 @@
+/* kernels.h - the inner loops, as one table of functions per instruction set and precision.
+ *
+ * Layouts. A map is [height][width][channels] with the channels of a pixel padded with zeros to a multiple of
+ * RST_GROUP. Maps and the left operands of matrix products hold elements: float32, or bf16 in the bf16 tables;
+ * everything between them is float32. Pitches count elements (of the buffer's own type) from one pixel to
+ * the next. No pointer needs to be aligned.
+ *
+ * Kernels read and write whole groups, and only inside the padded extents. */
+#ifndef RST_KERNELS_KERNELS_H
+#define RST_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "restormer.h"
+
+enum { RST_GROUP = 16, RST_TAPS = 9 };
+
+static inline size_t rst_round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+/* out[p][c] = sum over k of a[p][k] * w[k][c] (+ bias[c]) (+ out[p][c]), for `pixels` p and `panels` * 16 c.
+ * Every sum runs over k in rising order, whatever p's neighbours are.
+ * Right operand, packed: w[panel][k][16] float32; bf16: w[panel][k / 2][16][2], k even. */
+typedef struct rst_gemm {
+  const void *a; /* elements */
+  size_t a_pitch;
+  size_t pixels;
+  size_t k; /* even in bf16: a's padding is zero */
+  const void *w; /* elements */
+  size_t w_panel; /* elements from one panel to the next */
+  size_t panels;
+  const float *bias; /* [panels * 16], or NULL */
+  float *out;
+  size_t out_pitch;
+  size_t out_panel; /* floats from one panel's columns to the next's: 16 in a row-major result */
+  bool accumulate;  /* add to out */
+} rst_gemm;
+
+/* Layer norm of each pixel without its weights, which are folded into the product that follows:
+ * out = (x - mean) / sqrt(var + 1e-5), or x / sqrt(var + 1e-5) when not centred (BiasFree); var is the biased
+ * variance about the mean in both. Padding comes out zero. */
+typedef struct rst_normalize {
+  const void *x; /* elements */
+  size_t x_pitch;
+  size_t pixels;
+  size_t channels; /* without padding */
+  bool centred;
+  void *out; /* elements */
+  size_t out_pitch;
+} rst_normalize;
+
+/* Depthwise 3x3: out[p][c] = bias[c] + sum over taps (i, j) of rows[i][p + j][c] * weights[c][3 i + j].
+ * rows[i] point at the left neighbour of the first output pixel. */
+typedef struct rst_dwconv {
+  const float *rows[3];
+  size_t pitch;
+  size_t pixels;
+  size_t channels; /* a multiple of RST_GROUP; of the result where two halves are gated */
+  const float *weights; /* [channels / 16][9][16] */
+  const float *bias;    /* [channels] */
+} rst_dwconv;
+
+/* sums[i][j] += sum over pixels of q[p][i] * k[p][j], i < rows, j < columns rounded up to a group (what
+ * stands past `columns` is of no meaning). Reads k up to the rounded column. */
+typedef struct rst_gram {
+  const float *q, *k;
+  size_t pitch;
+  size_t pixels;
+  size_t rows, columns;
+  float *sums;
+  size_t sums_pitch; /* floats from row to row: columns rounded up or more */
+} rst_gram;
+
+typedef struct rst_kernels {
+  rst_isa isa;
+  rst_precision precision;
+  size_t element; /* bytes */
+  void (*gemm)(const rst_gemm *g);
+  void (*normalize)(const rst_normalize *n);
+  /* The convolution's result as floats, as elements, and as the elements of gelu(first half) * second half: for
+   * that the input has 2 * channels, weights and bias as many. GELU is x/2 (1 + erf(x / sqrt 2)), with an
+   * absolute error below 4e-7 * max(1, |x|). */
+  void (*dwconv)(const rst_dwconv *d, float *out, size_t pitch);
+  void (*dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
+  void (*dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
+  void (*gram)(const rst_gram *g);
+  /* map[p][c] += values[p][c], map[p][c] = values[p][c]; channels is a multiple of RST_GROUP. */
+  void (*add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
+  void (*store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
+} rst_kernels;
+
+/* The table for an instruction set that rst_isa_available, or for the best one with RST_ISA_AUTO; NULL when it
+ * is not available. */
+const rst_kernels *rst_kernels_for(rst_isa isa, rst_precision precision);
+
+#endif

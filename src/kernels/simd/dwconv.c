@@ -1,0 +1,86 @@
+/* dwconv.c - the depthwise 3x3 convolution, alone and with the gate of GDFN.
+ *
+ * Per group of channels the pixels pass by: each new column of three values is worth a tap to three outputs, so
+ * that nine weights stay in registers and an output costs three loads for nine multiply-adds. */
+#include "kernels/simd/vector.h"
+
+/* The sums of a vector of channels while it slides over the pixels. */
+typedef struct slide {
+  vf w[RST_TAPS];
+  vf bias;
+  vf left, middle; /* sums of the outputs whose left, whose left and middle columns have passed */
+} slide;
+
+RST_INLINE vf column(const slide *s, int j, vf acc, vf top, vf centre, vf bottom) {
+  return vf_fma(bottom, s->w[6 + j], vf_fma(centre, s->w[3 + j], vf_fma(top, s->w[j], acc)));
+}
+
+/* Starts at the left neighbour and the first pixel: offset counts floats into the rows. */
+RST_INLINE void slide_start(slide *s, const rst_dwconv *d, size_t offset, const float *weights, const float *bias) {
+#pragma GCC unroll 9
+  for (int t = 0; t < RST_TAPS; t++) s->w[t] = vf_load(weights + t * RST_GROUP);
+  s->bias = vf_load(bias);
+  vf top = vf_load(d->rows[0] + offset), centre = vf_load(d->rows[1] + offset), bottom = vf_load(d->rows[2] + offset);
+  s->middle = column(s, 0, s->bias, top, centre, bottom);
+  offset += d->pitch;
+  top = vf_load(d->rows[0] + offset), centre = vf_load(d->rows[1] + offset), bottom = vf_load(d->rows[2] + offset);
+  s->middle = column(s, 1, s->middle, top, centre, bottom);
+  s->left = column(s, 0, s->bias, top, centre, bottom);
+}
+
+/* Takes the column to the right of an output and returns the output. */
+RST_INLINE vf slide_next(slide *s, const rst_dwconv *d, size_t offset) {
+  vf top = vf_load(d->rows[0] + offset), centre = vf_load(d->rows[1] + offset), bottom = vf_load(d->rows[2] + offset);
+  vf out = column(s, 2, s->middle, top, centre, bottom);
+  s->middle = column(s, 1, s->left, top, centre, bottom);
+  s->left = column(s, 0, s->bias, top, centre, bottom);
+  return out;
+}
+
+/* x Phi(x). Phi(x) - 1/2 is x times a polynomial in x^2, a minimax fit on |x| <= 5.5 in powers of
+ * 2 x^2 / 5.5^2 - 1 (which keeps the terms small: in powers of x^2 they would cancel); beyond, Phi is 0 or 1
+ * within 2e-8. */
+RST_INLINE vf gelu(vf x) {
+  static const float C[] = {1.285519302e-01f, -6.417245418e-02f, 4.773694649e-02f, -3.878800198e-02f, 3.208284825e-02f, -2.610512078e-02f, 2.027842216e-02f, -1.470217574e-02f, 1.050571632e-02f, -7.612871472e-03f, 4.165391903e-03f, -1.288097701e-03f, 1.089219702e-03f, -1.347635058e-03f, 5.149715580e-04f};
+  enum { DEGREE = sizeof C / sizeof *C - 1 };
+  const float limit = 5.5f;
+  vf low = vf_max(vf_splat(-limit), x); /* in this order a NaN in x comes through */
+  vf t = vf_min(vf_splat(limit), low);
+  vf s = vf_fma(t * t, vf_splat(2.0f / (5.5f * 5.5f)), vf_splat(-1.0f));
+  vf sum = vf_splat(C[DEGREE]);
+#pragma GCC unroll 16
+  for (int i = DEGREE - 1; i >= 0; i--) sum = vf_fma(sum, s, vf_splat(C[i]));
+  return low * vf_fma(t, sum, vf_splat(0.5f));
+}
+
+void RST_KERNEL(dwconv)(const rst_dwconv *d, float *out, size_t pitch) {
+  for (size_t c = 0; c < d->channels; c += V) {
+    slide s;
+    slide_start(&s, d, c, d->weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP, d->bias + c);
+    for (size_t p = 0; p < d->pixels; p++) vf_store(out + p * pitch + c, slide_next(&s, d, c + (p + 2) * d->pitch));
+  }
+}
+
+void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch) {
+  for (size_t c = 0; c < d->channels; c += V) {
+    slide s;
+    slide_start(&s, d, c, d->weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP, d->bias + c);
+    for (size_t p = 0; p < d->pixels; p++)
+      element_store((element *)out + p * pitch + c, slide_next(&s, d, c + (p + 2) * d->pitch));
+  }
+}
+
+void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch) {
+  const float *weights2 = d->weights + d->channels * RST_TAPS, *bias2 = d->bias + d->channels;
+  for (size_t c = 0; c < d->channels; c += V) {
+    const size_t w = c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP;
+    slide s1, s2;
+    slide_start(&s1, d, c, d->weights + w, d->bias + c);
+    slide_start(&s2, d, c + d->channels, weights2 + w, bias2 + c);
+    for (size_t p = 0; p < d->pixels; p++) {
+      const size_t offset = c + (p + 2) * d->pitch;
+      vf x1 = slide_next(&s1, d, offset), x2 = slide_next(&s2, d, offset + d->channels);
+      element_store((element *)out + p * pitch + c, gelu(x1) * x2);
+    }
+  }
+}

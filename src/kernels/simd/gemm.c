@@ -1,0 +1,124 @@
+/* gemm.c - the matrix product of all 1x1 and 3x3 convolutions: few to some hundred k, pixels as rows.
+ *
+ * A block of MR pixels x NP panels is held in registers over the whole k: per k it loads NP groups of weights and
+ * MR broadcast values for MR * NP groups of multiply-adds. The panels of a block stay in the first-level cache
+ * while the pixels pass by. */
+#include "kernels/simd/vector.h"
+
+#if RST_BF16
+/* Two k's at once: a pair of bf16 of a pixel against pairs of bf16 weights. */
+enum { STEP = 2 };
+#if defined(__AVX512BF16__)
+typedef __m512bh vw;
+RST_INLINE vw weights_load(const element *w) { return (vw)_mm512_loadu_si512(w); }
+RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
+  int pair;
+  memcpy(&pair, a, sizeof pair);
+  return _mm512_dpbf16_ps(acc, (__m512bh)_mm512_set1_epi32(pair), w);
+}
+#else
+typedef struct vw {
+  vf even, odd;
+} vw;
+#if defined(__AVX512F__)
+RST_INLINE vw weights_load(const element *w) {
+  __m512i pairs = _mm512_loadu_si512(w);
+  return (vw){_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
+              _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000)))};
+}
+#elif defined(__AVX2__)
+RST_INLINE vw weights_load(const element *w) {
+  __m256i pairs = _mm256_loadu_si256((const __m256i *)w);
+  return (vw){_mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)),
+              _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000)))};
+}
+#else
+RST_INLINE vw weights_load(const element *w) {
+  float even[V], odd[V];
+  for (int i = 0; i < V; i++) {
+    even[i] = rst_bf16_to_f32(w[2 * i]);
+    odd[i] = rst_bf16_to_f32(w[2 * i + 1]);
+  }
+  return (vw){vf_load(even), vf_load(odd)};
+}
+#endif
+RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
+  acc = vf_fma(vf_splat(rst_bf16_to_f32(a[0])), w.even, acc);
+  return vf_fma(vf_splat(rst_bf16_to_f32(a[1])), w.odd, acc);
+}
+#endif
+#else
+enum { STEP = 1 };
+typedef vf vw;
+RST_INLINE vw weights_load(const element *w) { return vf_load(w); }
+RST_INLINE vf multiply_add(vf acc, const element *a, vw w) { return vf_fma(vf_splat(*a), w, acc); }
+#endif
+
+enum { MAX_MR = 14, MAX_NV = 4 };
+
+/* One block; mr and np are constants after inlining, so that acc lives in registers. */
+RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixel, size_t panel) {
+  const element *a = (const element *)g->a + pixel * g->a_pitch;
+  const element *w = (const element *)g->w + panel * g->w_panel;
+  const int nv = np * VECTORS;
+  vf acc[MAX_MR][MAX_NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < mr; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < nv; j++) acc[i][j] = vf_splat(0);
+  for (size_t k = 0; k < g->k; k += STEP) {
+    vw wk[MAX_NV];
+#pragma GCC unroll 4
+    for (int j = 0; j < nv; j++)
+      wk[j] = weights_load(w + (size_t)(j / VECTORS) * g->w_panel + k * RST_GROUP + (size_t)(j % VECTORS) * V * STEP);
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], a + (size_t)i * g->a_pitch + k, wk[j]);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < mr; i++) {
+#pragma GCC unroll 4
+    for (int j = 0; j < nv; j++) {
+      size_t p = panel + (size_t)(j / VECTORS), lane = (size_t)(j % VECTORS) * V;
+      float *out = g->out + (pixel + (size_t)i) * g->out_pitch + p * g->out_panel + lane;
+      vf sum = acc[i][j];
+      if (g->bias != NULL) sum = sum + vf_load(g->bias + p * RST_GROUP + lane);
+      if (g->accumulate) sum = vf_load(out) + sum;
+      vf_store(out, sum);
+    }
+  }
+}
+
+/* Panels [panel, panel + np) of all pixels: blocks of mr, then the rest in halves. */
+#define PANELS(mr, np)                                                          \
+  static __attribute__((noinline)) void panels_##np(const rst_gemm *g, size_t panel) { \
+    size_t p = 0;                                                               \
+    for (; p + (mr) <= g->pixels; p += (mr)) block(mr, np, g, p, panel);        \
+    if ((mr) > 8 && p + 8 <= g->pixels) block(8, np, g, p, panel), p += 8;      \
+    if ((mr) > 4 && p + 4 <= g->pixels) block(4, np, g, p, panel), p += 4;      \
+    if ((mr) > 2 && p + 2 <= g->pixels) block(2, np, g, p, panel), p += 2;      \
+    for (; p < g->pixels; p++) block(1, np, g, p, panel);                       \
+  }
+
+#if defined(__AVX512F__)
+PANELS(14, 1)
+PANELS(12, 2)
+PANELS(8, 3)
+void RST_KERNEL(gemm)(const rst_gemm *g) {
+  size_t panel = 0, left = g->panels;
+  /* Threes where they leave no single panel over, twos otherwise. */
+  for (; left >= 3 && left != 4; left -= 3, panel += 3) panels_3(g, panel);
+  for (; left >= 2; left -= 2, panel += 2) panels_2(g, panel);
+  if (left == 1) panels_1(g, panel);
+}
+#else
+#if defined(__ARM_NEON) || defined(__AVX2__)
+PANELS(6, 1) /* 12 of 16, or 24 of 32 registers hold sums */
+#else
+PANELS(3, 1)
+#endif
+void RST_KERNEL(gemm)(const rst_gemm *g) {
+  for (size_t panel = 0; panel < g->panels; panel++) panels_1(g, panel);
+}
+#endif

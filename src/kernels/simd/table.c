@@ -1,0 +1,17 @@
+/* table.c - the table of one variant. */
+#include "kernels/simd/vector.h"
+
+extern const rst_kernels RST_KERNEL(kernels);
+const rst_kernels RST_KERNEL(kernels) = {
+    .isa = RST_VARIANT_ISA,
+    .precision = RST_BF16 ? RST_PRECISION_BF16 : RST_PRECISION_F32,
+    .element = sizeof(element),
+    .gemm = RST_KERNEL(gemm),
+    .normalize = RST_KERNEL(normalize),
+    .dwconv = RST_KERNEL(dwconv),
+    .dwconv_operand = RST_KERNEL(dwconv_operand),
+    .dwconv_gate = RST_KERNEL(dwconv_gate),
+    .gram = RST_KERNEL(gram),
+    .add = RST_KERNEL(add),
+    .store = RST_KERNEL(store),
+};

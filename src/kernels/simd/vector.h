@@ -1,0 +1,140 @@
+/* vector.h - the few vector operations that the kernels are written in, for the instruction set that this
+ * file is compiled for. A vector holds V floats; buffers are laid out in groups of RST_GROUP floats, a
+ * multiple of every V, so that layouts do not depend on the instruction set. */
+#ifndef RST_KERNELS_SIMD_VECTOR_H
+#define RST_KERNELS_SIMD_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+#define RST_INLINE static inline __attribute__((always_inline))
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+enum { V = 16, REGISTERS = 32 };
+typedef __m512 vf;
+RST_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+RST_INLINE void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
+RST_INLINE vf vf_splat(float x) { return _mm512_set1_ps(x); }
+RST_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+RST_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+RST_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+enum { V = 8, REGISTERS = 16 };
+typedef __m256 vf;
+RST_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+RST_INLINE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
+RST_INLINE vf vf_splat(float x) { return _mm256_set1_ps(x); }
+RST_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+RST_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+RST_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+enum { V = 4, REGISTERS = 32 };
+typedef float32x4_t vf;
+RST_INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
+RST_INLINE void vf_store(float *p, vf v) { vst1q_f32(p, v); }
+RST_INLINE vf vf_splat(float x) { return vdupq_n_f32(x); }
+RST_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+RST_INLINE vf vf_min(vf a, vf b) { return vminq_f32(a, b); }
+RST_INLINE vf vf_max(vf a, vf b) { return vmaxq_f32(a, b); }
+#else
+/* Any processor that the compiler knows: GNU vector extensions, which SSE2 and others map to. */
+enum { V = 4, REGISTERS = 16 };
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+RST_INLINE vf vf_load(const float *p) {
+  vf v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+RST_INLINE void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
+RST_INLINE vf vf_splat(float x) { return (vf){x, x, x, x}; }
+RST_INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; } /* two roundings where there is no FMA */
+RST_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+RST_INLINE vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
+RST_INLINE vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
+#endif
+
+enum { VECTORS = RST_GROUP / V }; /* vectors in a group */
+
+RST_INLINE float vf_sum(vf v) {
+  float lane[V];
+  vf_store(lane, v);
+  for (int half = V / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+  return lane[0];
+}
+
+/* Maps and the operands of matrix products hold elements: float32, or bf16 in the variants with RST_BF16. */
+RST_INLINE float rst_bf16_to_f32(uint16_t h) {
+  uint32_t bits = (uint32_t)h << 16;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+/* Rounds to nearest, ties to even. A NaN stays a NaN unless its payload is all in the low half: then
+ * it would become an infinity, so the quiet bit is set. */
+RST_INLINE uint16_t rst_f32_to_bf16(float f) {
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+#if RST_BF16
+typedef uint16_t element;
+/* Loads / stores V elements as float32. */
+#if defined(__AVX512F__)
+RST_INLINE vf element_load(const element *p) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+}
+RST_INLINE void element_store(element *p, vf v) {
+#if defined(__AVX512BF16__)
+  __m256i h = (__m256i)_mm512_cvtneps_pbh(v);
+#else
+  __m512i bits = _mm512_castps_si512(v);
+  __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits, _mm512_set1_epi32(0x400000));
+  __m256i h = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+#endif
+  _mm256_storeu_si256((__m256i *)p, h);
+}
+#else
+RST_INLINE vf element_load(const element *p) {
+  float lane[V];
+  for (int i = 0; i < V; i++) lane[i] = rst_bf16_to_f32(p[i]);
+  return vf_load(lane);
+}
+RST_INLINE void element_store(element *p, vf v) {
+  float lane[V];
+  vf_store(lane, v);
+  for (int i = 0; i < V; i++) p[i] = rst_f32_to_bf16(lane[i]);
+}
+#endif
+#else
+typedef float element;
+RST_INLINE vf element_load(const element *p) { return vf_load(p); }
+RST_INLINE void element_store(element *p, vf v) { vf_store(p, v); }
+#endif
+
+/* Every variant of a kernel has a name of its own: gemm becomes rst_gemm_avx512_f32. */
+#define RST_JOIN2(name, variant) rst_##name##_##variant
+#define RST_JOIN(name, variant) RST_JOIN2(name, variant)
+#define RST_KERNEL(name) RST_JOIN(name, RST_VARIANT)
+
+void RST_KERNEL(gemm)(const rst_gemm *g);
+void RST_KERNEL(normalize)(const rst_normalize *n);
+void RST_KERNEL(dwconv)(const rst_dwconv *d, float *out, size_t pitch);
+void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
+void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
+void RST_KERNEL(gram)(const rst_gram *g);
+void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
+void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
+
+#endif
