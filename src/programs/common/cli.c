@@ -1,0 +1,167 @@
+#include "programs/common/cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Messages ------------------------------------------------------------------------------ */
+
+int cli_fail(const char *program, rst_status status, const char *format, ...) {
+  rst_error err;
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(err.message, sizeof err.message, format, args);
+  va_end(args);
+  if (n < 0) err.message[0] = '\0';
+  return cli_fail_error(program, status, &err);
+}
+
+int cli_fail_error(const char *program, rst_status status, const rst_error *err) {
+  char line[sizeof err->message];
+  size_t n = strnlen(err->message, sizeof line - 1);
+  for (size_t i = 0; i < n; i++) {
+    unsigned char c = (unsigned char)err->message[i];
+    line[i] = c < 0x20 || c == 0x7f ? '?' : err->message[i];
+  }
+  line[n] = '\0';
+  fprintf(stderr, "%s: %s\n", program, line);
+  return (int)status;
+}
+
+int cli_fail_option(const char *program, int code, const struct option *options, char *const argv[]) {
+  const char *word = argv[optind - 1];
+  const struct option *known = options;
+  while (known->name != NULL && known->val != optopt) known++;
+  if (code == ':') {
+    if (strncmp(word, "--", 2) == 0 || optopt == 0)
+      return cli_fail(program, RST_ERROR_USAGE, "option '%s' needs a value (see --help)", word);
+    return cli_fail(program, RST_ERROR_USAGE, "option '-%c' needs a value (see --help)", optopt);
+  }
+  if (optopt == 0) return cli_fail(program, RST_ERROR_USAGE, "unknown option '%s' (see --help)", word);
+  if (known->name != NULL && known->has_arg == no_argument)
+    return cli_fail(program, RST_ERROR_USAGE, "option '--%s' takes no value (see --help)", known->name);
+  return cli_fail(program, RST_ERROR_USAGE, "unknown option '-%c' (see --help)", optopt);
+}
+
+int cli_finish_stdout(const char *program, int status) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+  char reason[128];
+  return cli_fail(program, RST_ERROR_OUTPUT, "standard output: cannot be written: %s",
+                  strerror_r(errno, reason, sizeof reason));
+}
+
+/* ---- Numbers ------------------------------------------------------------------------------- */
+
+/* The functions of strtol's family skip white space and accept a sign that the limits then judge. */
+static bool starts_a_number(const char *text) {
+  return (*text >= '0' && *text <= '9') || *text == '-' || *text == '+' || *text == '.';
+}
+
+bool cli_parse_long(const char *text, long min, long max, long *value) {
+  char *end;
+  if (!starts_a_number(text)) return false;
+  errno = 0;
+  long parsed = strtol(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0' || parsed < min || parsed > max) return false;
+  *value = parsed;
+  return true;
+}
+
+bool cli_parse_double(const char *text, double min, double max, double *value) {
+  char *end;
+  if (!starts_a_number(text)) return false;
+  double parsed = strtod(text, &end);
+  if (end == text || *end != '\0' || !isfinite(parsed) || parsed < min || parsed > max) return false;
+  *value = parsed;
+  return true;
+}
+
+bool cli_parse_size(const char *text, size_t max, size_t *width, size_t *height) {
+  char *end;
+  if (*text < '0' || *text > '9') return false;
+  errno = 0;
+  unsigned long long w = strtoull(text, &end, 10);
+  if (errno != 0 || *end != 'x' || end[1] < '0' || end[1] > '9') return false;
+  unsigned long long h = strtoull(end + 1, &end, 10);
+  if (errno != 0 || *end != '\0' || w < 1 || h < 1 || w > max || h > max) return false;
+  *width = (size_t)w;
+  *height = (size_t)h;
+  return true;
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+/* Bytes of the well-formed UTF-8 sequence at `s` (which ends with a 0 byte), 0 when there is none. */
+static size_t utf8_length(const unsigned char *s) {
+  if (s[0] < 0x80) return 1;
+  size_t n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+             : (s[0] & 0xf0) == 0xe0        ? 3
+             : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+                                            : 0;
+  for (size_t i = 1; i < n; i++)
+    if ((s[i] & 0xc0) != 0x80) return 0;
+  /* Overlong forms, surrogates, and beyond U+10FFFF. */
+  if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)) return 0;
+  if ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0;
+  return n;
+}
+
+void cli_print_json_string(FILE *stream, const char *text) {
+  putc('"', stream);
+  for (const unsigned char *s = (const unsigned char *)text; *s != '\0';) {
+    size_t n = utf8_length(s);
+    if (n == 0) {
+      fputs("\\ufffd", stream);
+      n = 1;
+    } else if (*s < 0x20 || *s == 0x7f) {
+      fprintf(stream, "\\u%04x", *s);
+    } else {
+      if (*s == '"' || *s == '\\') putc('\\', stream);
+      fwrite(s, 1, n, stream);
+    }
+    s += n;
+  }
+  putc('"', stream);
+}
+
+void cli_print_json_number(FILE *stream, double number) {
+  if (!isfinite(number)) {
+    fputs("null", stream);
+    return;
+  }
+  char text[32];
+  for (int digits = 1; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, number);
+    if (strtod(text, NULL) == number) break;
+  }
+  fputs(text, stream);
+}
+
+/* ---- Interruption -------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted; /* all that a handler may touch */
+
+static void on_signal(int number) {
+  (void)number;
+  interrupted = 1;
+}
+
+void cli_catch_signals(void) {
+  static const int ends[] = {SIGINT, SIGTERM, SIGHUP}, errors[] = {SIGPIPE, SIGXFSZ};
+  struct sigaction catch = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+  struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
+  sigemptyset(&catch.sa_mask);
+  sigemptyset(&ignore.sa_mask);
+  for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+    /* What nohup or a shell's background job ignores stays ignored. */
+    if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(ends[i], &catch, NULL);
+  }
+  for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) sigaction(errors[i], &ignore, NULL);
+}
+
+bool cli_interrupted(void) {
+  return interrupted != 0;
+}

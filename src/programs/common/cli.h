@@ -1,0 +1,46 @@
+/* cli.h - what the programs share: messages, options, numbers, interruption. */
+#ifndef RST_PROGRAMS_COMMON_CLI_H
+#define RST_PROGRAMS_COMMON_CLI_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "restormer.h"
+
+/* Prints one line, `PROGRAM: message`, to stderr and returns `status` as an exit status, so that a program
+ * can write `return cli_fail(PROGRAM, RST_ERROR_USAGE, "...");`. Control characters become '?'. */
+int cli_fail(const char *program, rst_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same for what a library function has reported. */
+int cli_fail_error(const char *program, rst_status status, const rst_error *err);
+
+/* Explains what getopt_long (with opterr = 0 and a leading ':' in its optstring) has answered with `code`,
+ * '?' or ':', and returns RST_ERROR_USAGE. `options` and `argv` are what it was called with. */
+int cli_fail_option(const char *program, int code, const struct option *options, char *const argv[]);
+
+/* Full parses: the whole of `text` is a number between the limits, without white space. Else false, with
+ * *value unchanged. Doubles are finite. */
+bool cli_parse_long(const char *text, long min, long max, long *value);
+bool cli_parse_double(const char *text, double min, double max, double *value);
+
+/* `WxH`, each from 1 to `max`. */
+bool cli_parse_size(const char *text, size_t max, size_t *width, size_t *height);
+
+/* JSON: the string with its quotes (bytes that are not UTF-8 become U+FFFD), and a number (null when it is
+ * not finite) with as many digits as bring the same double back. */
+void cli_print_json_string(FILE *stream, const char *text);
+void cli_print_json_number(FILE *stream, double number);
+
+/* Flushes stdout; a failure (a full disk, a closed pipe) is reported as RST_ERROR_OUTPUT. Otherwise returns
+ * `status`. The last thing a program that prints results does. */
+int cli_finish_stdout(const char *program, int status);
+
+/* From now on SIGINT, SIGTERM and SIGHUP set a flag, which a progress callback can turn into RST_CANCELLED so
+ * that the library cleans up; a second one ends the process at once (which leaves the output's old file,
+ * too). Writing past a closed pipe or a file size limit becomes an error instead of a signal. */
+void cli_catch_signals(void);
+bool cli_interrupted(void);
+
+#endif
