@@ -1,0 +1,23 @@
+/* safetensors.h - reads a safetensors file in place: 8 bytes with the length of the header, the header in
+ * JSON, the tensors' bytes. https://huggingface.co/docs/safetensors */
+#ifndef RST_WEIGHTS_SAFETENSORS_H
+#define RST_WEIGHTS_SAFETENSORS_H
+
+#include "base/file.h"
+#include "weights/weights.h"
+
+typedef struct rst_safetensors {
+  char *path;
+  rst_mapping mapping; /* the whole file; the tensors' data point into it */
+  rst_tensor *tensors; /* in the order of their data, which need not be aligned */
+  size_t count;
+  char *names; /* the tensors' names, one after the other */
+} rst_safetensors;
+
+/* Maps the file and checks all of the header: F32, F16 and BF16 only, up to RST_TENSOR_DIMS dimensions, every
+ * range inside the file and as long as dtype and shape say, no overlap, no gap, no name twice, nothing
+ * unknown. The values are not looked at. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with `file` zeroed. */
+rst_status rst_safetensors_open(const char *path, rst_safetensors *file, rst_error *err);
+void rst_safetensors_close(rst_safetensors *file); /* a zeroed one is allowed */
+
+#endif
