@@ -1,6 +1,7 @@
 #include "weights/json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"

@@ -183,10 +183,13 @@ static rst_status read_file(rst_safetensors *file, rst_error *err) {
   return status;
 }
 
-rst_status rst_safetensors_open(const char *path, rst_safetensors *file, rst_error *err) {
+rst_status rst_safetensors_open(const char *path, uint64_t bytes, rst_safetensors *file, rst_error *err) {
   *file = (rst_safetensors){.path = rst_string_copy(path)};
   if (file->path == NULL) return rst_fail_memory(err, path);
   rst_status status = rst_map_file(path, RST_ERROR_WEIGHTS, &file->mapping, err);
+  if (status == RST_OK && bytes != RST_ANY_BYTES && bytes != file->mapping.size)
+    status = rst_fail(err, RST_ERROR_WEIGHTS, "%s: %zu bytes, expected %llu", path, file->mapping.size,
+                      (unsigned long long)bytes);
   if (status == RST_OK) status = read_file(file, err);
   if (status != RST_OK) rst_safetensors_close(file);
   return status;

@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "weights/weights.h"
 
+#define RST_ANY_BYTES UINT64_MAX
+
 typedef struct rst_safetensors {
   char *path;
   rst_mapping mapping; /* the whole file; the tensors' data point into it */
@@ -16,8 +18,9 @@ typedef struct rst_safetensors {
 
 /* Maps the file and checks all of the header: F32, F16 and BF16 only, up to RST_TENSOR_DIMS dimensions, every
  * range inside the file and as long as dtype and shape say, no overlap, no gap, no name twice, nothing
- * unknown. The values are not looked at. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with `file` zeroed. */
-rst_status rst_safetensors_open(const char *path, rst_safetensors *file, rst_error *err);
+ * unknown. The values are not looked at. `bytes` is the size that the file must have, or RST_ANY_BYTES.
+ * RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with `file` zeroed. */
+rst_status rst_safetensors_open(const char *path, uint64_t bytes, rst_safetensors *file, rst_error *err);
 void rst_safetensors_close(rst_safetensors *file); /* a zeroed one is allowed */
 
 #endif
