@@ -1,0 +1,666 @@
+/* test_kernels.c - every kernel of every instruction set and precision that this processor can run, against
+ * plain float64 sums: random and extreme numbers, odd shapes, unaligned buffers without a byte to spare (so
+ * that AddressSanitizer sees a step outside), and sentinels around what may be written.
+ *
+ * A mismatch prints the table, the kind of numbers and the shape. */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "support/cmocka_all.h"
+#include "support/fixture.h"
+#include "support/oracle_ops.h"
+#include "support/random_model.h"
+
+static const double EPSILON = 0x1p-24;     /* half a unit in the last place of float32, relative */
+static const double EPSILON_BF16 = 0x1p-8; /* of bf16 */
+static const float SENTINEL = -12345.0F;
+
+/* ---- Tables ----------------------------------------------------------------------------------------------
+ */
+
+typedef void (*check_table)(const rst_kernels *k);
+
+static void for_every_table(check_table check) {
+  for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++)
+    for (int precision = RST_PRECISION_F32; precision <= RST_PRECISION_BF16; precision++) {
+      const rst_kernels *k = rst_kernels_for((rst_isa)isa, (rst_precision)precision);
+      if (k != NULL) check(k);
+    }
+}
+
+static bool is_bf16(const rst_kernels *k) {
+  return k->precision == RST_PRECISION_BF16;
+}
+
+/* The name of the table and kind of numbers, for messages. */
+static const char *table_name(const rst_kernels *k) {
+  static char name[64];
+  snprintf(name, sizeof name, "%s %s", rst_isa_name(k->isa), is_bf16(k) ? "bf16" : "f32");
+  return name;
+}
+
+/* ---- Numbers ---------------------------------------------------------------------------------------------
+ */
+
+typedef enum kind { RANDOM, ZEROS, ONES, HUGE_ONES, TINY, SUBNORMAL, WIDE, KINDS } kind;
+static const char *const KIND_NAMES[KINDS] = {"random", "zeros", "ones", "huge", "tiny", "subnormal", "wide"};
+
+/* `wide` is of both signs and any size from 2^-20 to 2^20. */
+static float number(kind how, uint64_t seed, size_t i) {
+  const float unit = random_unit(seed, i);
+  switch (how) {
+    case RANDOM:
+      return unit;
+    case ONES:
+      return 1;
+    case HUGE_ONES:
+      return unit * 0x1p55F;
+    case TINY:
+      return unit * 0x1p-60F;
+    case SUBNORMAL:
+      return unit * 0x1p-130F;
+    case WIDE:
+      return ldexpf(unit, (int)(random_bits(seed + 1, i) % 41) - 20);
+    default:
+      return 0;
+  }
+}
+
+static uint16_t to_bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static float from_bf16(uint16_t half) {
+  const uint32_t bits = (uint32_t)half << 16;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+/* A buffer of floats or of a table's elements with one element before the start, so that it is not aligned,
+ * and nothing after its end. */
+typedef struct buffer {
+  char *memory;
+  void *data;
+  size_t count;
+  size_t element; /* bytes: 4 or 2 */
+} buffer;
+
+static double get(const buffer *b, size_t i) {
+  if (b->element == 4) return (double)((const float *)b->data)[i];
+  return (double)from_bf16(((const uint16_t *)b->data)[i]);
+}
+
+static void set(buffer *b, size_t i, float value) {
+  if (b->element == 4)
+    ((float *)b->data)[i] = value;
+  else
+    ((uint16_t *)b->data)[i] = to_bf16(value);
+}
+
+static buffer new_buffer(size_t element, size_t count) {
+  buffer b = {.count = count, .element = element};
+  b.memory = fixture_alloc(count + 1, element);
+  b.data = b.memory + element;
+  for (size_t i = 0; i < count; i++) set(&b, i, SENTINEL);
+  return b;
+}
+
+static buffer filled(size_t element, size_t count, kind how, uint64_t seed) {
+  buffer b = new_buffer(element, count);
+  for (size_t i = 0; i < count; i++) set(&b, i, number(how, seed, i));
+  return b;
+}
+
+static buffer copy(const buffer *from) {
+  buffer b = new_buffer(from->element, from->count);
+  memcpy(b.data, from->data, from->count * from->element);
+  return b;
+}
+
+static void release(buffer *b) {
+  free(b->memory);
+}
+
+/* True when the element is still what new_buffer left. */
+static bool is_untouched(const buffer *b, size_t i) {
+  return get(b, i) == (double)(b->element == 4 ? SENTINEL : from_bf16(to_bf16(SENTINEL)));
+}
+
+/* Fails where anything but the first `channels` of each pixel was written. `end` is the count of pixels. */
+static void check_untouched(const buffer *b, size_t pitch, size_t pixels, size_t channels, const char *what) {
+  for (size_t i = 0; i < b->count; i++)
+    if ((i / pitch >= pixels || i % pitch >= channels) && !is_untouched(b, i))
+      fail_msg("%s: wrote outside its extent, at pixel %zu, channel %zu", what, i / pitch, i % pitch);
+}
+
+/* Rounding a result to the buffer's element: relative to its size, and absolute below the normal numbers,
+ * which some instructions flush to zero. */
+static double store_error(const buffer *b, double value) {
+  return (b->element == 2 ? EPSILON_BF16 : EPSILON) * fabs(value) + (double)FLT_MIN;
+}
+
+static void check_value(const buffer *b, size_t i, double expected, double tolerance, const char *what) {
+  const double found = get(b, i);
+  if (fabs(found - expected) <= tolerance + store_error(b, expected)) return;
+  fail_msg("%s: element %zu is %.9g, expected %.9g, within %.3g", what, i, found, expected,
+           tolerance + store_error(b, expected));
+}
+
+/* ---- gemm ------------------------------------------------------------------------------------------------
+ */
+
+typedef struct gemm_case {
+  size_t pixels, k, panels, a_extra, out_extra; /* beyond the pitches that the shape needs */
+  bool bias, accumulate, by_panel;              /* by_panel: each panel's result in a map of its own */
+  kind how;
+} gemm_case;
+
+static void describe_gemm(const rst_kernels *k, const gemm_case *c, char *out, size_t n) {
+  snprintf(out, n, "gemm %s, %s: pixels %zu, k %zu, panels %zu%s%s%s", table_name(k), KIND_NAMES[c->how],
+           c->pixels, c->k, c->panels, c->bias ? ", bias" : "", c->accumulate ? ", accumulate" : "",
+           c->by_panel ? ", by panel" : "");
+}
+
+/* The place of w[k][column] in the packed right operand. */
+static size_t packed_index(const rst_kernels *k, const rst_gemm *g, size_t row, size_t column) {
+  const size_t panel = column / RST_GROUP * g->w_panel, lane = column % RST_GROUP;
+  return is_bf16(k) ? panel + row / 2 * 2 * RST_GROUP + lane * 2 + row % 2 : panel + row * RST_GROUP + lane;
+}
+
+static void check_gemm_result(const rst_kernels *k, const rst_gemm *g, const buffer *a, const buffer *w,
+                              const buffer *bias, const buffer *before, const buffer *out, const char *what) {
+  for (size_t p = 0; p < g->pixels; p++)
+    for (size_t c = 0; c < g->panels * RST_GROUP; c++) {
+      const size_t at = p * g->out_pitch + c / RST_GROUP * g->out_panel + c % RST_GROUP;
+      double sum = 0, size = 0, largest = 1;
+      for (size_t i = 0; i < g->k; i++) {
+        const double left = get(a, p * g->a_pitch + i), right = get(w, packed_index(k, g, i, c));
+        sum += left * right;
+        size += fabs(left * right);
+        largest = fmax(largest, fmax(fabs(left), fabs(right)));
+      }
+      if (g->bias != NULL) sum += get(bias, c), size += fabs(get(bias, c));
+      if (g->accumulate) sum += get(before, at), size += fabs(get(before, at));
+      /* Products and operands below the normal numbers may be flushed to zero. */
+      const double flushed = (double)g->k * (double)FLT_MIN * largest;
+      check_value(out, at, sum, ((double)g->k + 4) * EPSILON * size + flushed, what);
+    }
+}
+
+/* The sum for a pixel must not depend on its neighbours: alone it gives the same bytes. */
+static void check_gemm_alone(const rst_kernels *k, const rst_gemm *g, const buffer *before, const buffer *out,
+                             const char *what) {
+  buffer alone = copy(before);
+  for (size_t p = 0; p < g->pixels; p++) {
+    rst_gemm one = *g;
+    one.pixels = 1;
+    one.a = (const char *)g->a + p * g->a_pitch * k->element;
+    one.out = (float *)alone.data + p * g->out_pitch;
+    k->gemm(&one);
+  }
+  if (memcmp(alone.data, out->data, out->count * out->element) != 0)
+    fail_msg("%s: a pixel's sum depends on its neighbours", what);
+  release(&alone);
+}
+
+static void check_gemm(const rst_kernels *k, const gemm_case *c) {
+  char what[160];
+  describe_gemm(k, c, what, sizeof what);
+  const size_t columns = c->panels * RST_GROUP, a_pitch = c->k + c->a_extra;
+  const size_t out_pitch = (c->by_panel ? RST_GROUP : columns) + c->out_extra;
+  const size_t out_panel = c->by_panel ? c->pixels * out_pitch : RST_GROUP;
+  const size_t out_count = c->by_panel ? c->panels * out_panel : c->pixels * out_pitch;
+  const size_t w_panel = c->k * RST_GROUP;
+  buffer a = filled(k->element, (c->pixels - 1) * a_pitch + c->k, c->how, 1);
+  buffer w = filled(k->element, c->panels * w_panel, c->how, 2);
+  buffer bias = filled(4, columns, c->how, 3);
+  buffer out = new_buffer(4, out_count);
+  for (size_t p = 0; c->accumulate && p < c->pixels; p++)
+    for (size_t i = 0; i < columns; i++)
+      set(&out, p * out_pitch + i / RST_GROUP * out_panel + i % RST_GROUP,
+          number(c->how, 4, p * columns + i));
+  buffer before = copy(&out);
+  const rst_gemm g = {.a = a.data,
+                      .a_pitch = a_pitch,
+                      .pixels = c->pixels,
+                      .k = c->k,
+                      .w = w.data,
+                      .w_panel = w_panel,
+                      .panels = c->panels,
+                      .bias = c->bias ? bias.data : NULL,
+                      .out = out.data,
+                      .out_pitch = out_pitch,
+                      .out_panel = out_panel,
+                      .accumulate = c->accumulate};
+  k->gemm(&g);
+  check_gemm_result(k, &g, &a, &w, &bias, &before, &out, what);
+  check_untouched(&out, out_pitch, c->pixels * (c->by_panel ? c->panels : 1),
+                  c->by_panel ? RST_GROUP : columns, what);
+  check_gemm_alone(k, &g, &before, &out, what);
+  release(&a);
+  release(&w);
+  release(&bias);
+  release(&out);
+  release(&before);
+}
+
+static void gemm_shapes(const rst_kernels *k) {
+  static const size_t pixels[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 23, 27, 28, 29, 31, 65};
+  static const size_t ks[] = {1, 2, 3, 5, 16, 17, 48, 130};
+  for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
+    for (size_t j = 0; j < sizeof ks / sizeof *ks; j++)
+      for (size_t panels = 1; panels <= 8; panels++) {
+        const size_t mix = i + j + panels;
+        const gemm_case c = {.pixels = pixels[i],
+                             .k = is_bf16(k) ? rst_round_up(ks[j], 2) : ks[j],
+                             .panels = panels,
+                             .a_extra = mix % 3 * 2,
+                             .out_extra = mix % 2 * 16,
+                             .bias = mix % 2 == 0,
+                             .accumulate = mix / 2 % 2 == 0,
+                             .by_panel = mix % 5 == 0,
+                             .how = mix % 7 == 0 ? WIDE : RANDOM};
+        check_gemm(k, &c);
+      }
+}
+
+static void gemm_extremes(const rst_kernels *k) {
+  for (int how = 0; how < KINDS; how++)
+    for (int options = 0; options < 4; options++) {
+      const gemm_case c = {.pixels = 19,
+                           .k = 34,
+                           .panels = 5,
+                           .bias = options % 2 == 1,
+                           .accumulate = options / 2 == 1,
+                           .how = (kind)how};
+      check_gemm(k, &c);
+    }
+}
+
+static void gemm_with_many_k(const rst_kernels *k) {
+  const gemm_case c = {.pixels = 17, .k = 1022, .panels = 4, .bias = true, .how = RANDOM};
+  check_gemm(k, &c);
+}
+
+/* ---- normalize -------------------------------------------------------------------------------------------
+ */
+
+static void check_normalize(const rst_kernels *k, size_t channels, size_t pixels, size_t extra, bool centred,
+                            kind how, double offset) {
+  char what[160];
+  snprintf(what, sizeof what, "normalize %s, %s + %g: channels %zu, pixels %zu%s", table_name(k),
+           KIND_NAMES[how], offset, channels, pixels, centred ? ", centred" : "");
+  const size_t padded = rst_round_up(channels, RST_GROUP), pitch = padded + extra;
+  buffer x = new_buffer(k->element, (pixels - 1) * pitch + padded);
+  buffer out = new_buffer(k->element, pixels * pitch);
+  for (size_t p = 0; p < pixels; p++)
+    for (size_t c = 0; c < padded; c++)
+      set(&x, p * pitch + c, c < channels ? number(how, p, c) + (float)offset : 0);
+  const rst_normalize n = {.x = x.data,
+                           .x_pitch = pitch,
+                           .pixels = pixels,
+                           .channels = channels,
+                           .centred = centred,
+                           .out = out.data,
+                           .out_pitch = pitch};
+  k->normalize(&n);
+  double *column = oracle_alloc(channels), *ones = oracle_alloc(channels), *zeros = oracle_alloc(channels);
+  double *expected = oracle_alloc(channels);
+  for (size_t p = 0; p < pixels; p++) {
+    double largest = 0, mean = 0, var = 0;
+    for (size_t c = 0; c < channels; c++) {
+      column[c] = get(&x, p * pitch + c);
+      ones[c] = 1;
+      mean += column[c] / (double)channels;
+      largest = fmax(largest, fabs(column[c]));
+    }
+    for (size_t c = 0; c < channels; c++) var += (column[c] - mean) * (column[c] - mean) / (double)channels;
+    oracle_layer_norm(column, channels, 1, ones, centred ? zeros : NULL, expected);
+    /* The mean's rounding error (a sum of `channels` numbers) stays in the difference, and grows with the
+     * scale. */
+    const double mean_error = ((double)channels / 4 + 4) * EPSILON * largest, scale = 1 / sqrt(var + 1e-5);
+    for (size_t c = 0; c < channels; c++) {
+      const double relative = ((double)channels / 4 + 8) * EPSILON + pow(mean_error * scale, 2);
+      const double tolerance = fabs(expected[c]) * relative + (centred ? mean_error * scale : 0);
+      check_value(&out, p * pitch + c, expected[c], tolerance, what);
+    }
+    for (size_t c = channels; c < padded; c++)
+      if (get(&out, p * pitch + c) != 0) fail_msg("%s: padding of pixel %zu is not zero", what, p);
+  }
+  check_untouched(&out, pitch, pixels, padded, what);
+  free(column);
+  free(ones);
+  free(zeros);
+  free(expected);
+  release(&x);
+  release(&out);
+}
+
+static void normalize_shapes(const rst_kernels *k) {
+  for (size_t channels = 1; channels <= 100; channels++)
+    for (size_t pixels = 1; pixels <= 5; pixels += 2) {
+      check_normalize(k, channels, pixels, channels % 2 * 16, true, RANDOM, 0);
+      check_normalize(k, channels, pixels, channels % 3 * 16, false, RANDOM, 0.5);
+    }
+  check_normalize(k, 384, 33, 0, true, RANDOM, 1);
+  check_normalize(k, 383, 33, 0, false, RANDOM, 0);
+}
+
+static void normalize_extremes(const rst_kernels *k) {
+  static const size_t channels[] = {1, 7, 16, 48, 65};
+  for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+    for (int how = 0; how < KINDS; how++)
+      for (int centred = 0; centred < 2; centred++) {
+        check_normalize(k, channels[i], 3, 0, centred == 1, (kind)how, 0);
+        check_normalize(k, channels[i], 3, 0, centred == 1, (kind)how, 16);
+      }
+}
+
+/* ---- dwconv ----------------------------------------------------------------------------------------------
+ */
+
+typedef enum form { AS_FLOATS, AS_OPERAND, GATED, FORMS } form;
+static const char *const FORM_NAMES[FORMS] = {"dwconv", "dwconv_operand", "dwconv_gate"};
+
+/* One tap sum of channel c of `all`, in float64, and the sum of its terms' sizes. */
+static double tap_sum(const rst_dwconv *d, size_t p, size_t c, double *size) {
+  double sum = (double)d->bias[c];
+  *size = fabs(sum);
+  for (size_t t = 0; t < RST_TAPS; t++) {
+    const double x = (double)d->rows[t / 3][(p + t % 3) * d->pitch + c];
+    const double w = (double)d->weights[(c / RST_GROUP * RST_TAPS + t) * RST_GROUP + c % RST_GROUP];
+    sum += x * w;
+    *size += fabs(x * w);
+  }
+  return sum;
+}
+
+static void check_dwconv_result(const rst_dwconv *d, form f, const buffer *out, size_t out_pitch,
+                                const char *what) {
+  for (size_t p = 0; p < d->pixels; p++)
+    for (size_t c = 0; c < d->channels; c++) {
+      double size, size2;
+      double expected = tap_sum(d, p, c, &size), tolerance = 11 * EPSILON * size + 10 * (double)FLT_MIN;
+      if (f == GATED) {
+        const double x1 = expected, x2 = tap_sum(d, p, c + d->channels, &size2);
+        const double error2 = 11 * EPSILON * size2 + 10 * (double)FLT_MIN;
+        /* gelu has a slope of at most 1.13, and an error of its own. */
+        const double error1 = 1.13 * tolerance + 4e-7 * fmax(1, fabs(x1));
+        expected = oracle_gelu(x1) * x2;
+        tolerance =
+            error1 * fabs(x2) + (fabs(oracle_gelu(x1)) + error1) * error2 + 2 * EPSILON * fabs(expected);
+      }
+      check_value(out, p * out_pitch + c, expected, tolerance, what);
+    }
+}
+
+static void check_dwconv(const rst_kernels *k, form f, size_t channels, size_t pixels, size_t extra,
+                         kind how) {
+  char what[160];
+  snprintf(what, sizeof what, "%s %s, %s: channels %zu, pixels %zu", FORM_NAMES[f], table_name(k),
+           KIND_NAMES[how], channels, pixels);
+  const size_t all = f == GATED ? 2 * channels : channels, pitch = all + extra, out_pitch = channels + extra;
+  buffer rows[3];
+  for (size_t i = 0; i < 3; i++) rows[i] = filled(4, (pixels + 1) * pitch + all, how, i);
+  buffer weights = filled(4, all * RST_TAPS, how, 3), bias = filled(4, all, how, 4);
+  buffer out = new_buffer(f == AS_FLOATS ? 4 : k->element, pixels * out_pitch);
+  const rst_dwconv d = {.rows = {rows[0].data, rows[1].data, rows[2].data},
+                        .pitch = pitch,
+                        .pixels = pixels,
+                        .channels = channels,
+                        .weights = weights.data,
+                        .bias = bias.data};
+  switch (f) {
+    case AS_FLOATS:
+      k->dwconv(&d, out.data, out_pitch);
+      break;
+    case AS_OPERAND:
+      k->dwconv_operand(&d, out.data, out_pitch);
+      break;
+    default:
+      k->dwconv_gate(&d, out.data, out_pitch);
+  }
+  check_dwconv_result(&d, f, &out, out_pitch, what);
+  check_untouched(&out, out_pitch, pixels, channels, what);
+  for (size_t i = 0; i < 3; i++) release(&rows[i]);
+  release(&weights);
+  release(&bias);
+  release(&out);
+}
+
+static void dwconv_shapes(const rst_kernels *k) {
+  for (int f = 0; f < FORMS; f++)
+    for (size_t groups = 1; groups <= 9; groups++)
+      for (size_t pixels = 1; pixels <= 18; pixels++)
+        check_dwconv(k, (form)f, groups * RST_GROUP, pixels, (groups + pixels) % 3 * 16, RANDOM);
+}
+
+/* Outputs of huge and wide numbers are squares, gated even cubes, of them: 2^110 and 2^220 for the huge ones,
+ * which float32 does not hold. */
+static void dwconv_extremes(const rst_kernels *k) {
+  for (int f = 0; f < FORMS; f++)
+    for (int how = 0; how < KINDS; how++)
+      if (f != GATED || how != HUGE_ONES) check_dwconv(k, (form)f, 2 * RST_GROUP, 7, 0, (kind)how);
+}
+
+/* x gelu'd with a second half of 1: the centre tap is 1 for the first half, the bias for the second. */
+static void gelu_of(const rst_kernels *k, const float *x, size_t pixels, buffer *out) {
+  float *row = fixture_alloc((pixels + 2) * 2 * RST_GROUP, sizeof *row);
+  float *zeros = fixture_alloc((pixels + 2) * 2 * RST_GROUP, sizeof *zeros);
+  float weights[2 * RST_GROUP * RST_TAPS] = {0}, bias[2 * RST_GROUP] = {0};
+  for (size_t c = 0; c < RST_GROUP; c++) {
+    weights[4 * RST_GROUP + c] = 1;
+    bias[RST_GROUP + c] = 1;
+  }
+  for (size_t i = 0; i < pixels * RST_GROUP; i++)
+    row[(i / RST_GROUP + 1) * 2 * RST_GROUP + i % RST_GROUP] = x[i];
+  const rst_dwconv d = {.rows = {zeros, row, zeros},
+                        .pitch = 2 * (size_t)RST_GROUP,
+                        .pixels = pixels,
+                        .channels = RST_GROUP,
+                        .weights = weights,
+                        .bias = bias};
+  k->dwconv_gate(&d, out->data, RST_GROUP);
+  free(row);
+  free(zeros);
+}
+
+/* Every 4096th float up to 2^14 in size, both signs, where the approximation does its work. */
+static void gelu_over_its_range(const rst_kernels *k) {
+  enum { PIXELS = 1024, COUNT = PIXELS * RST_GROUP };
+  static float x[COUNT];
+  buffer out = new_buffer(k->element, COUNT);
+  char what[96];
+  snprintf(what, sizeof what, "gelu %s", table_name(k));
+  const uint32_t first = UINT32_C(0x30000000), last = UINT32_C(0x46800000), step = 4096; /* 2^-31 .. 2^14 */
+  uint32_t bits = first;
+  for (int sign = 0; sign < 2; sign++)
+    for (bits = first; bits < last;) {
+      for (size_t i = 0; i < COUNT; i++, bits += step) {
+        const uint32_t now = (bits < last ? bits : last) | (uint32_t)sign << 31;
+        memcpy(&x[i], &now, sizeof now);
+      }
+      gelu_of(k, x, PIXELS, &out);
+      for (size_t i = 0; i < COUNT; i++)
+        check_value(&out, i, oracle_gelu((double)x[i]), 4e-7 * fmax(1, fabs((double)x[i])), what);
+    }
+  release(&out);
+}
+
+/* ---- gram ------------------------------------------------------------------------------------------------
+ */
+
+static void check_gram(const rst_kernels *k, size_t rows, size_t columns, size_t pixels, size_t extra,
+                       kind how) {
+  char what[160];
+  snprintf(what, sizeof what, "gram %s, %s: %zu x %zu over %zu pixels", table_name(k), KIND_NAMES[how], rows,
+           columns, pixels);
+  const size_t padded = rst_round_up(columns, RST_GROUP), longest = padded > rows ? padded : rows;
+  const size_t pitch = longest + extra, sums_pitch = padded + extra;
+  buffer q = filled(4, (pixels - 1) * pitch + rows, how, 1),
+         kk = filled(4, (pixels - 1) * pitch + padded, how, 2);
+  buffer sums = new_buffer(4, rows * sums_pitch);
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < padded; j++) set(&sums, i * sums_pitch + j, number(how, 3, i * padded + j));
+  buffer before = copy(&sums);
+  const rst_gram g = {.q = q.data,
+                      .k = kk.data,
+                      .pitch = pitch,
+                      .pixels = pixels,
+                      .rows = rows,
+                      .columns = columns,
+                      .sums = sums.data,
+                      .sums_pitch = sums_pitch};
+  k->gram(&g);
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < columns; j++) {
+      double sum = get(&before, i * sums_pitch + j), size = fabs(sum);
+      for (size_t p = 0; p < pixels; p++) {
+        const double product = get(&q, p * pitch + i) * get(&kk, p * pitch + j);
+        sum += product;
+        size += fabs(product);
+      }
+      const double flushed = (double)pixels * (double)FLT_MIN;
+      check_value(&sums, i * sums_pitch + j, sum, ((double)pixels + 2) * EPSILON * size + flushed, what);
+    }
+  check_untouched(&sums, sums_pitch, rows, padded, what);
+  release(&q);
+  release(&kk);
+  release(&sums);
+  release(&before);
+}
+
+static void gram_shapes(const rst_kernels *k) {
+  static const size_t sides[] = {1,  2,  3,  5,  6,  7,  8,  9,  12, 15, 16,
+                                 17, 24, 31, 32, 33, 48, 49, 64, 65, 80, 96};
+  static const size_t pixels[] = {1, 2, 5, 64};
+  for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+    for (size_t p = 0; p < sizeof pixels / sizeof *pixels; p++) {
+      check_gram(k, sides[i], sides[i], pixels[p], i % 3 * 16, RANDOM);
+      check_gram(k, sides[i], sides[(i * 7 + 3) % (sizeof sides / sizeof *sides)], pixels[p], 0, WIDE);
+    }
+}
+
+static void gram_extremes(const rst_kernels *k) {
+  for (int how = 0; how < KINDS; how++) check_gram(k, 13, 21, 9, 0, (kind)how);
+}
+
+/* ---- add, store ------------------------------------------------------------------------------------------
+ */
+
+static void check_add_store(const rst_kernels *k, bool adds, size_t channels, size_t pixels, size_t extra,
+                            kind how) {
+  char what[160];
+  snprintf(what, sizeof what, "%s %s, %s: channels %zu, pixels %zu", adds ? "add" : "store", table_name(k),
+           KIND_NAMES[how], channels, pixels);
+  const size_t pitch = channels + extra, values_pitch = channels + 3 * extra;
+  buffer map = new_buffer(k->element, pixels * pitch);
+  buffer values = filled(4, (pixels - 1) * values_pitch + channels, how, 1);
+  for (size_t p = 0; p < pixels; p++)
+    for (size_t c = 0; c < channels; c++) set(&map, p * pitch + c, number(how, 2, p * channels + c));
+  buffer before = copy(&map);
+  (adds ? k->add : k->store)(map.data, pitch, values.data, values_pitch, pixels, channels);
+  for (size_t p = 0; p < pixels; p++)
+    for (size_t c = 0; c < channels; c++) {
+      const double value = get(&values, p * values_pitch + c);
+      const double expected = adds ? get(&before, p * pitch + c) + value : value;
+      check_value(&map, p * pitch + c, expected, adds ? EPSILON * fabs(expected) : 0, what);
+    }
+  check_untouched(&map, pitch, pixels, channels, what);
+  release(&map);
+  release(&values);
+  release(&before);
+}
+
+static void add_and_store(const rst_kernels *k) {
+  for (size_t groups = 1; groups <= 6; groups++)
+    for (size_t pixels = 1; pixels <= 9; pixels++)
+      for (int adds = 0; adds < 2; adds++)
+        check_add_store(k, adds == 1, groups * RST_GROUP, pixels, (groups + pixels) % 3 * 16, RANDOM);
+  for (int how = 0; how < KINDS; how++)
+    for (int adds = 0; adds < 2; adds++) check_add_store(k, adds == 1, 48, 5, 16, (kind)how);
+}
+
+/* Rounding to bf16 is to nearest, ties to even; NaN and infinities stay what they are. */
+static void store_rounds_to_bf16(const rst_kernels *k) {
+  if (!is_bf16(k)) return;
+  static const uint32_t bits[RST_GROUP] = {
+      0x3f800000, 0x3f807fff, 0x3f808000, 0x3f808001, 0x3f818000, 0x3f817fff, 0xbf818000, 0xbf808000,
+      0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffffffff, 0x7f7fffff, 0x7f7f7fff, 0x00000000};
+  float values[RST_GROUP];
+  uint16_t out[RST_GROUP];
+  memcpy(values, bits, sizeof values);
+  k->store(out, RST_GROUP, values, RST_GROUP, 1, RST_GROUP);
+  for (size_t i = 0; i < RST_GROUP; i++) {
+    const float found = from_bf16(out[i]);
+    if (isnan(values[i]) ? isnan(found) : out[i] == to_bf16(values[i])) continue;
+    fail_msg("store %s: 0x%08x became 0x%04x", table_name(k), (unsigned)bits[i], (unsigned)out[i]);
+  }
+}
+
+/* ---- The tables themselves -------------------------------------------------------------------------------
+ */
+
+static void tables(void **state) {
+  (void)state;
+  assert_true(rst_isa_available(RST_ISA_BASELINE));
+  assert_true(rst_isa_available(RST_ISA_AUTO));
+  assert_true(rst_isa_available(rst_isa_best()));
+  for (int precision = RST_PRECISION_F32; precision <= RST_PRECISION_BF16; precision++) {
+    const size_t element = precision == RST_PRECISION_BF16 ? 2 : 4;
+    for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++) {
+      const rst_kernels *k = rst_kernels_for((rst_isa)isa, (rst_precision)precision);
+      assert_int_equal(k != NULL, rst_isa_available((rst_isa)isa));
+      if (k == NULL) continue;
+      assert_int_equal(k->precision, precision);
+      assert_int_equal(k->element, element);
+    }
+    assert_ptr_equal(rst_kernels_for(RST_ISA_AUTO, (rst_precision)precision),
+                     rst_kernels_for(rst_isa_best(), (rst_precision)precision));
+  }
+  assert_null(rst_kernels_for(RST_ISA_COUNT, RST_PRECISION_F32));
+}
+
+#define OVER_TABLES(check)                 \
+  static void test_##check(void **state) { \
+    (void)state;                           \
+    for_every_table(check);                \
+  }
+OVER_TABLES(gemm_shapes)
+OVER_TABLES(gemm_extremes)
+OVER_TABLES(gemm_with_many_k)
+OVER_TABLES(normalize_shapes)
+OVER_TABLES(normalize_extremes)
+OVER_TABLES(dwconv_shapes)
+OVER_TABLES(dwconv_extremes)
+OVER_TABLES(gelu_over_its_range)
+OVER_TABLES(gram_shapes)
+OVER_TABLES(gram_extremes)
+OVER_TABLES(add_and_store)
+OVER_TABLES(store_rounds_to_bf16)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(tables),
+      cmocka_unit_test(test_gemm_shapes),
+      cmocka_unit_test(test_gemm_extremes),
+      cmocka_unit_test(test_gemm_with_many_k),
+      cmocka_unit_test(test_normalize_shapes),
+      cmocka_unit_test(test_normalize_extremes),
+      cmocka_unit_test(test_dwconv_shapes),
+      cmocka_unit_test(test_dwconv_extremes),
+      cmocka_unit_test(test_gelu_over_its_range),
+      cmocka_unit_test(test_gram_shapes),
+      cmocka_unit_test(test_gram_extremes),
+      cmocka_unit_test(test_add_and_store),
+      cmocka_unit_test(test_store_rounds_to_bf16),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
