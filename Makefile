@@ -86,13 +86,12 @@ $(BUILD)/librestormer.so: $(LIB_OBJECTS)
 $(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard src/programs/%/*.c src/programs/common/*.c)) $(BUILD)/librestormer.a
 	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS)
 
-# Where restormer-cli looks for the weights that ship: `weights` in the source tree as seen from BUILD, and the
-# installed ones (which it also finds relative to itself, so that an installation can be moved).
+# Where restormer-cli finds the weights of the source tree: their folder as seen from BUILD.
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
-UP := $(if $(filter /%,$(BUILD)),$(CURDIR),$(subst $(SPACE),/,$(patsubst %,..,$(subst /, ,$(BUILD)))))
-$(BUILD)/obj/src/programs/restormer-cli/defaults.o: EXTRA_CFLAGS = \
-  -DRST_SOURCE_WEIGHTS='"$(UP)/weights"' -DRST_INSTALLED_WEIGHTS='"$(PREFIX)/share/restormer-cli/weights"'
+UP := $(if $(filter /%,$(BUILD)),$(shell realpath -m --relative-to=$(BUILD) $(CURDIR)),$(subst $(SPACE),/,$(patsubst \
+        %,..,$(subst /, ,$(BUILD)))))
+$(BUILD)/obj/src/programs/restormer-cli/defaults.o: EXTRA_CFLAGS = -DRST_SOURCE_WEIGHTS='"$(UP)/weights"'
 
 # Unit tests and the tests' own tools see the internal headers and the support code.
 WRAP := -Wl,--wrap=aligned_alloc # tests can make the allocations of the library fail
