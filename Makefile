@@ -82,9 +82,11 @@ $(BUILD)/librestormer.so: $(LIB_OBJECTS)
 	$(CC) -shared $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # A program is a folder: its main.c and what only it needs.
-.SECONDEXPANSION:
-$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard src/programs/%/*.c src/programs/common/*.c)) $(BUILD)/librestormer.a
-	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS)
+define program_rule
+$(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/programs/$(1)/*.c src/programs/common/*.c)) $(BUILD)/librestormer.a
+	$$(CC) $$(LINK_SANITIZE) -fopenmp $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach program,$(PROGRAMS),$(eval $(call program_rule,$(program))))
 
 # Where restormer-cli finds the weights of the source tree: their folder as seen from BUILD.
 EMPTY :=

@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-rst_status rst_fail(rst_error *err, rst_status status, const char *format, ...) {
-  if (err == NULL) return status;
+void rst_error_format(rst_error *err, const char *format, ...) {
+  if (err == NULL) return;
   va_list args;
   va_start(args, format);
   int n = vsnprintf(err->message, sizeof err->message, format, args);
@@ -13,9 +13,4 @@ rst_status rst_fail(rst_error *err, rst_status status, const char *format, ...) 
   /* Names in the message can come from a stranger's file: no terminal escapes, no second line. */
   for (char *c = err->message; *c != '\0'; c++)
     if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
-  return status;
-}
-
-rst_status rst_fail_memory(rst_error *err, const char *what) {
-  return rst_fail(err, RST_ERROR_MEMORY, "out of memory for %s", what);
 }

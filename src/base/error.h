@@ -4,12 +4,17 @@
 
 #include "restormer.h"
 
-/* Formats the message (control characters become '?', too long ones are cut) and returns `status`,
- * so that a caller can write `return rst_fail(err, RST_ERROR_WEIGHTS, "%s: ...", path);`. `err` may be NULL. */
-rst_status rst_fail(rst_error *err, rst_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Formats the message (control characters become '?', too long ones are cut) and gives `status`, so that a caller
+ * can write `return rst_fail(err, RST_ERROR_WEIGHTS, "%s: ...", path);`. `err` may be NULL. A macro, so that
+ * compilers and analyzers see which status comes back, and what a caller does not do after a failure. */
+#define rst_fail(err, status, ...) (rst_error_format(err, __VA_ARGS__), rst_error_status(status))
 
 /* RST_ERROR_MEMORY with the one message for it; `what` says what the memory was for. */
-rst_status rst_fail_memory(rst_error *err, const char *what);
+#define rst_fail_memory(err, what) rst_fail(err, RST_ERROR_MEMORY, "out of memory for %s", what)
+
+void rst_error_format(rst_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static inline rst_status rst_error_status(rst_status status) {
+  return status;
+}
 
 #endif
