@@ -45,7 +45,7 @@ static bool encode_f16(uint32_t bits, uint8_t *out) {
 }
 
 size_t rst_encode(rst_dtype dtype, const float *values, size_t count, uint8_t *out) {
-  bool (*encode)(uint32_t, uint8_t *) = dtype == RST_DTYPE_F32 ? encode_f32
+  bool (*encode)(uint32_t, uint8_t *) = dtype == RST_DTYPE_F32   ? encode_f32
                                         : dtype == RST_DTYPE_F16 ? encode_f16
                                                                  : encode_bf16;
   size_t size = rst_dtype_size(dtype);

@@ -5,8 +5,8 @@
 #include "weights/weights.h"
 
 /* Writes count values as `dtype`, little-endian, rounded to nearest, ties to even; out has
- * count * rst_dtype_size(dtype) bytes and need not be aligned. Returns how many values were written: fewer than
- * `count` when the next one is not finite or is too large for the type. */
+ * count * rst_dtype_size(dtype) bytes and need not be aligned. Returns how many values were written: fewer
+ * than `count` when the next one is not finite or is too large for the type. */
 size_t rst_encode(rst_dtype dtype, const float *values, size_t count, uint8_t *out);
 
 #endif

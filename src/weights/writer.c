@@ -15,7 +15,8 @@ enum {
   HEADER_ENTRY = 256 /* bytes that one tensor's entry in the safetensors header needs at most */
 };
 
-/* ---- Names and texts ------------------------------------------------------------------------------------ */
+/* ---- Names and texts ------------------------------------------------------------------------------------
+ */
 
 rst_status rst_tensors_path(const char *manifest_path, char **tensors_path, rst_error *err) {
   static const char ENDING[] = ".safetensors";
@@ -49,13 +50,13 @@ static size_t utf8_length(const unsigned char *s) {
   return n;
 }
 
-static rst_status check_text(const char *manifest_path, const char *key, const char *text, rst_error *err) {
-  for (const unsigned char *s = (const unsigned char *)text; text != NULL && *s != '\0';) {
+bool rst_is_utf8(const char *text) {
+  for (const unsigned char *s = (const unsigned char *)text; *s != '\0';) {
     size_t n = utf8_length(s);
-    if (n == 0) return rst_fail(err, RST_ERROR_USAGE, "%s: %s is not valid UTF-8", manifest_path, key);
+    if (n == 0) return false;
     s += n;
   }
-  return RST_OK;
+  return true;
 }
 
 static rst_status check_texts(const rst_writing *w, const char *tensors_path, rst_error *err) {
@@ -64,14 +65,14 @@ static rst_status check_texts(const rst_writing *w, const char *tensors_path, rs
                                   {"license", w->license},
                                   {"source", w->source},
                                   {"the file name of the tensors", base_name(tensors_path)}};
-  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-    rst_status status = check_text(w->manifest_path, texts[i][0], texts[i][1], err);
-    if (status != RST_OK) return status;
-  }
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    if (texts[i][1] != NULL && !rst_is_utf8(texts[i][1]))
+      return rst_fail(err, RST_ERROR_USAGE, "%s: %s is not valid UTF-8", w->manifest_path, texts[i][0]);
   return RST_OK;
 }
 
-/* ---- The safetensors file ------------------------------------------------------------------------------- */
+/* ---- The safetensors file -------------------------------------------------------------------------------
+ */
 
 typedef struct tensor_file {
   rst_output output;
@@ -80,14 +81,16 @@ typedef struct tensor_file {
 } tensor_file;
 
 static rst_status put(tensor_file *file, const void *data, size_t size, rst_error *err) {
-  if (!rst_output_write(&file->output, data, size)) return rst_output_commit(&file->output, err); /* says why */
+  if (!rst_output_write(&file->output, data, size))
+    return rst_output_commit(&file->output, err); /* says why */
   rst_sha256_update(&file->hash, data, size);
   file->bytes += size;
   return RST_OK;
 }
 
 /* One entry: "name":{"dtype":"F32","shape":[a,b],"data_offsets":[x,y]} */
-static size_t header_entry(char *out, const rst_tensor_spec *spec, const char *dtype, size_t begin, size_t end) {
+static size_t header_entry(char *out, const rst_tensor_spec *spec, const char *dtype, size_t begin,
+                           size_t end) {
   int n = snprintf(out, HEADER_ENTRY, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", spec->name, dtype);
   for (int i = 0; i < spec->ndim; i++)
     n += snprintf(out + n, HEADER_ENTRY - (size_t)n, i == 0 ? "%zu" : ",%zu", spec->shape[i]);
@@ -95,11 +98,13 @@ static size_t header_entry(char *out, const rst_tensor_spec *spec, const char *d
   return (size_t)n;
 }
 
-/* The length in 8 bytes, little-endian, and the JSON, padded with spaces so that the data is aligned to 8 bytes. */
+/* The length in 8 bytes, little-endian, and the JSON, padded with spaces so that the data is aligned to 8
+ * bytes. */
 static rst_status put_header(tensor_file *file, const rst_tensor_spec *specs, size_t count, rst_dtype dtype,
                              rst_error *err) {
   static const char METADATA[] = "{\"__metadata__\":{\"format\":\"pt\"}";
-  char *header = rst_alloc(count + 1, HEADER_ENTRY); /* the extra one is for METADATA, length, brace and padding */
+  char *header =
+      rst_alloc(count + 1, HEADER_ENTRY); /* the extra one is for METADATA, length, brace and padding */
   if (header == NULL) return rst_fail_memory(err, "the header of a safetensors file");
   size_t n = 8, offset = 0;
   memcpy(header + n, METADATA, sizeof METADATA - 1);
@@ -120,8 +125,11 @@ static rst_status put_header(tensor_file *file, const rst_tensor_spec *specs, si
 static rst_status value_error(const rst_writing *w, const rst_tensor_spec *spec, size_t element, float value,
                               rst_error *err) {
   if (!(value >= -FLT_MAX && value <= FLT_MAX))
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: element %zu is %s, which is not a finite number", w->where,
-                    spec->name, element, value != value ? "NaN" : value > 0 ? "Inf" : "-Inf");
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: element %zu is %s, which is not a finite number",
+                    w->where, spec->name, element,
+                    value != value ? "NaN"
+                    : value > 0    ? "Inf"
+                                   : "-Inf");
   return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: element %zu is %g, which does not fit %s", w->where,
                   spec->name, element, (double)value, rst_dtype_name(w->dtype));
 }
@@ -131,8 +139,8 @@ typedef struct piece {
   uint8_t encoded[PIECE * sizeof(float)];
 } piece;
 
-static rst_status put_tensor(tensor_file *file, const rst_writing *w, size_t index, const rst_tensor_spec *spec,
-                             piece *p, rst_error *err) {
+static rst_status put_tensor(tensor_file *file, const rst_writing *w, size_t index,
+                             const rst_tensor_spec *spec, piece *p, rst_error *err) {
   for (size_t first = 0; first < spec->elements; first += PIECE) {
     size_t count = spec->elements - first < PIECE ? spec->elements - first : PIECE;
     rst_status status = w->values(w->user, index, spec, first, count, p->values, err);
@@ -151,14 +159,16 @@ static rst_status put_tensors(tensor_file *file, const rst_writing *w, rst_error
   rst_status status = rst_architecture_tensors(w->architecture, &specs, &count, err);
   if (status != RST_OK) return status;
   piece *p = rst_alloc(1, sizeof *p);
-  status = p != NULL ? put_header(file, specs, count, w->dtype, err) : rst_fail_memory(err, "a piece of a tensor");
+  status =
+      p != NULL ? put_header(file, specs, count, w->dtype, err) : rst_fail_memory(err, "a piece of a tensor");
   for (size_t i = 0; i < count && status == RST_OK; i++) status = put_tensor(file, w, i, &specs[i], p, err);
   rst_free(p);
   rst_free(specs);
   return status;
 }
 
-/* ---- The manifest --------------------------------------------------------------------------------------- */
+/* ---- The manifest ---------------------------------------------------------------------------------------
+ */
 
 static void put_string(FILE *out, const char *text) {
   fputc('"', out);
@@ -196,7 +206,9 @@ static void put_attention(FILE *out, const rst_architecture *a) {
   fprintf(out, "%s,\n", same ? "" : "]");
 }
 
-static const char *truth(bool value) { return value ? "true" : "false"; }
+static const char *truth(bool value) {
+  return value ? "true" : "false";
+}
 
 static void put_model(FILE *out, const rst_architecture *a) {
   fputs("  \"model\": {\n", out);
@@ -209,7 +221,8 @@ static void put_model(FILE *out, const rst_architecture *a) {
   fprintf(out, "    \"bias\": %s,\n    \"layer_norm\": \"%s\",\n", truth(a->bias),
           a->norm_bias ? "WithBias" : "BiasFree");
   put_attention(out, a);
-  fprintf(out, "    \"dual_pixel\": %s,\n    \"residual\": %s\n  },\n", truth(a->dual_pixel), truth(a->residual));
+  fprintf(out, "    \"dual_pixel\": %s,\n    \"residual\": %s\n  },\n", truth(a->dual_pixel),
+          truth(a->residual));
 }
 
 static void put_manifest(FILE *out, const rst_writing *w, const char *tensors_path, uint64_t bytes,
@@ -225,17 +238,20 @@ static void put_manifest(FILE *out, const rst_writing *w, const char *tensors_pa
   fprintf(out, ",\n      \"bytes\": %" PRIu64 ",\n      \"sha256\": \"%s\"\n    }\n  ]\n}\n", bytes, sha256);
 }
 
-static rst_status write_manifest(rst_output *output, const rst_writing *w, tensor_file *tensors, rst_error *err) {
+static rst_status write_manifest(rst_output *output, const rst_writing *w, tensor_file *tensors,
+                                 rst_error *err) {
   uint8_t digest[RST_SHA256_BYTES];
   char hex[RST_SHA256_HEX];
   rst_sha256_final(&tensors->hash, digest);
   rst_sha256_hex(digest, hex);
   put_manifest(output->stream, w, tensors->output.path, tensors->bytes, hex);
-  if (fflush(output->stream) != 0 || ferror(output->stream)) return rst_output_commit(output, err); /* says why */
+  if (fflush(output->stream) != 0 || ferror(output->stream))
+    return rst_output_commit(output, err); /* says why */
   return RST_OK;
 }
 
-/* ---- Both ----------------------------------------------------------------------------------------------- */
+/* ---- Both -----------------------------------------------------------------------------------------------
+ */
 
 rst_status rst_weights_write(const rst_writing *w, rst_error *err) {
   tensor_file tensors = {0};
@@ -248,7 +264,8 @@ rst_status rst_weights_write(const rst_writing *w, rst_error *err) {
   if (status == RST_OK) status = rst_output_open(tensors_path, &tensors.output, err);
   rst_sha256_init(&tensors.hash);
   if (status == RST_OK) status = put_tensors(&tensors, w, err);
-  /* The manifest is complete on the disk before the tensors take their name: only renames are left to fail. */
+  /* The manifest is complete on the disk before the tensors take their name: only renames are left to fail.
+   */
   if (status == RST_OK) status = write_manifest(&manifest, w, &tensors, err);
   if (status == RST_OK) status = rst_output_commit(&tensors.output, err);
   if (status == RST_OK) status = rst_output_commit(&manifest, err);

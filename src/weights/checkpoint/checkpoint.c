@@ -1,0 +1,73 @@
+#include "weights/checkpoint/checkpoint.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+enum { TAR_MAGIC = 257 }; /* where a tar file has "ustar" */
+
+static bool is_zip(const rst_mapping *m) {
+  return m->size >= 4 && memcmp(m->data, "PK\3\4", 4) == 0;
+}
+
+static bool is_tar(const rst_mapping *m) {
+  return m->size >= TAR_MAGIC + 5 && memcmp(m->data + TAR_MAGIC, "ustar", 5) == 0;
+}
+
+/* The length of the header can begin with the byte that begins a pickle, so this is asked first. */
+static bool is_safetensors(const rst_mapping *m) {
+  if (m->size < 10 || m->data[8] != '{') return false;
+  uint64_t length = 0;
+  for (int i = 7; i >= 0; i--) length = length << 8 | m->data[i];
+  return length <= m->size - 8;
+}
+
+static rst_status open_form(rst_checkpoint *c, rst_error *err) {
+  if (is_zip(&c->mapping)) return rst_checkpoint_open_zip(c, err);
+  if (is_safetensors(&c->mapping)) return rst_checkpoint_open_safetensors(c, err);
+  if (is_tar(&c->mapping))
+    return rst_fail(
+        err, RST_ERROR_WEIGHTS,
+        "%s: is a tar file, the form of PyTorch before 0.1.10, which is not read; loading it and saving "
+        "it again with a newer PyTorch helps",
+        c->path);
+  if (c->mapping.size > 0 && c->mapping.data[0] == 0x80) return rst_checkpoint_open_legacy(c, err);
+  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: is neither a PyTorch checkpoint nor a safetensors file",
+                  c->path);
+}
+
+rst_status rst_checkpoint_open(const char *path, rst_checkpoint *checkpoint, rst_error *err) {
+  *checkpoint = (rst_checkpoint){.path = path};
+  rst_pickle_init(&checkpoint->pickle, path);
+  rst_status status = rst_map_file(path, RST_ERROR_WEIGHTS, &checkpoint->mapping, err);
+  if (status == RST_OK) status = open_form(checkpoint, err);
+  if (status != RST_OK) rst_checkpoint_close(checkpoint);
+  return status;
+}
+
+void rst_checkpoint_close(rst_checkpoint *checkpoint) {
+  rst_checkpoint_close_zip(checkpoint);
+  rst_safetensors_close(&checkpoint->safetensors);
+  rst_pickle_free(&checkpoint->pickle);
+  rst_free(checkpoint->loaded_data);
+  rst_free(checkpoint->program);
+  rst_unmap_file(&checkpoint->mapping);
+  *checkpoint = (rst_checkpoint){0};
+}
+
+rst_status rst_checkpoint_data(rst_checkpoint *checkpoint, const rst_storage *storage, const uint8_t **data,
+                               rst_error *err) {
+  if (storage->data == NULL && checkpoint->zip == NULL)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: storage %.*s is missing", checkpoint->path,
+                    rst_text_shown(storage->key), storage->key.bytes);
+  if (storage->data == NULL && checkpoint->loaded != storage) {
+    rst_free(checkpoint->loaded_data);
+    checkpoint->loaded = NULL;
+    rst_status status = rst_checkpoint_read_zip(checkpoint, storage, &checkpoint->loaded_data, err);
+    if (status != RST_OK) return status;
+    checkpoint->loaded = storage;
+  }
+  *data = storage->data != NULL ? storage->data : checkpoint->loaded_data;
+  return RST_OK;
+}

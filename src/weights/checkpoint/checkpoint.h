@@ -1,0 +1,42 @@
+/* checkpoint.h - the files that weights come in: PyTorch's zip form, its older plain form, and safetensors.
+ */
+#ifndef RST_WEIGHTS_CHECKPOINT_CHECKPOINT_H
+#define RST_WEIGHTS_CHECKPOINT_CHECKPOINT_H
+
+#include "base/file.h"
+#include "weights/checkpoint/pickle.h"
+#include "weights/safetensors.h"
+
+typedef struct rst_checkpoint {
+  const char *path; /* the caller's */
+  rst_mapping mapping;
+  rst_pickle pickle;     /* all values */
+  const rst_value *root; /* what the checkpoint holds; of safetensors, a dict of its tensors */
+  rst_safetensors safetensors;
+  struct zip *zip;           /* NULL unless it is one */
+  char *folder;              /* that all its records are in, with the slash, or "" */
+  uint8_t *program;          /* data.pkl of a zip */
+  const rst_storage *loaded; /* the one in loaded_data, read from a zip */
+  uint8_t *loaded_data;
+} rst_checkpoint;
+
+/* Told apart by content. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with nothing left to close. */
+rst_status rst_checkpoint_open(const char *path, rst_checkpoint *checkpoint, rst_error *err);
+void rst_checkpoint_close(rst_checkpoint *checkpoint);
+
+/* The storage->bytes bytes of a storage; valid until the next call. */
+rst_status rst_checkpoint_data(rst_checkpoint *checkpoint, const rst_storage *storage, const uint8_t **data,
+                               rst_error *err);
+
+/* ---- The three forms: each fills in the root of a mapped checkpoint --------------------------------- */
+
+rst_status rst_checkpoint_open_zip(rst_checkpoint *checkpoint, rst_error *err);
+rst_status rst_checkpoint_open_legacy(rst_checkpoint *checkpoint, rst_error *err);
+rst_status rst_checkpoint_open_safetensors(rst_checkpoint *checkpoint, rst_error *err);
+
+void rst_checkpoint_close_zip(rst_checkpoint *checkpoint);
+/* Allocates *data. */
+rst_status rst_checkpoint_read_zip(rst_checkpoint *checkpoint, const rst_storage *storage, uint8_t **data,
+                                   rst_error *err);
+
+#endif

@@ -1,0 +1,191 @@
+/* rst_weights_convert: checkpoint in, manifest and safetensors out. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "weights/checkpoint/checkpoint.h"
+#include "weights/checkpoint/state_dict.h"
+#include "weights/writer.h"
+
+typedef struct conversion {
+  rst_checkpoint checkpoint;
+  rst_state_dict dict;
+  rst_architecture architecture;
+  rst_tensor_spec *specs;
+  const rst_tensor_view **views; /* of specs */
+  size_t count;
+} conversion;
+
+/* ---- Values ------------------------------------------------------------------------------------- */
+
+static bool is_contiguous(const rst_tensor_view *view) {
+  size_t step = 1;
+  for (size_t i = view->ndim; i-- > 0;) {
+    if (view->size[i] != 1 && view->stride[i] != step) return false;
+    step *= view->size[i];
+  }
+  return true;
+}
+
+/* Where element `index` in C order lies, in elements from the tensor's first. */
+static size_t place_of(const rst_tensor_view *view, size_t index) {
+  size_t place = 0;
+  for (size_t i = view->ndim; i-- > 0;) {
+    place += index % view->size[i] * view->stride[i];
+    index /= view->size[i];
+  }
+  return place;
+}
+
+static double read_f64(const uint8_t *p) {
+  uint64_t bits = 0;
+  for (int i = 7; i >= 0; i--) bits = bits << 8 | p[i];
+  double value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+/* A run of elements that lie one after the other. A float64 that is too large for float32 becomes an
+ * infinity, which the writer refuses. */
+static void read_run(const rst_tensor_view *view, const uint8_t *p, size_t count, float *out) {
+  if (view->element == RST_ELEMENT_F64) {
+    for (size_t i = 0; i < count; i++) {
+      double value = read_f64(p + 8 * i);
+      out[i] = fabs(value) > FLT_MAX ? (value > 0 ? INFINITY : -INFINITY) : (float)value;
+    }
+    return;
+  }
+  rst_tensor run = {.dtype = view->element == RST_ELEMENT_F32   ? RST_DTYPE_F32
+                             : view->element == RST_ELEMENT_F16 ? RST_DTYPE_F16
+                                                                : RST_DTYPE_BF16,
+                    .data = p};
+  rst_tensor_read(&run, 0, count, out);
+}
+
+static rst_status read_values(void *user, size_t index, const rst_tensor_spec *spec, size_t first,
+                              size_t count, float *out, rst_error *err) {
+  (void)spec;
+  conversion *c = user;
+  const rst_tensor_view *view = c->views[index];
+  const uint8_t *data;
+  rst_status status = rst_checkpoint_data(&c->checkpoint, view->storage, &data, err);
+  if (status != RST_OK) return status;
+  size_t size = rst_element_size(view->element);
+  data += view->start + view->offset * size;
+  if (is_contiguous(view)) {
+    read_run(view, data + first * size, count, out);
+    return RST_OK;
+  }
+  for (size_t i = 0; i < count; i++) read_run(view, data + place_of(view, first + i) * size, 1, &out[i]);
+  return RST_OK;
+}
+
+/* ---- Options ------------------------------------------------------------------------------------ */
+
+static rst_status parse_dtype(const char *name, rst_dtype *dtype, rst_error *err) {
+  static const struct {
+    const char *name;
+    rst_dtype dtype;
+  } names[] = {{"f32", RST_DTYPE_F32}, {"f16", RST_DTYPE_F16}, {"bf16", RST_DTYPE_BF16}};
+  for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++)
+    if (strcmp(name, names[i].name) == 0) {
+      *dtype = names[i].dtype;
+      return RST_OK;
+    }
+  return name == NULL ? RST_OK : rst_fail(err, RST_ERROR_USAGE, "dtype %s, expected f32, f16 or bf16", name);
+}
+
+/* F16 and BF16 when all tensors are, else F32. */
+static rst_dtype usual_dtype(const conversion *c) {
+  rst_element first = c->views[0]->element;
+  for (size_t i = 1; i < c->count; i++)
+    if (c->views[i]->element != first) return RST_DTYPE_F32;
+  return first == RST_ELEMENT_F16    ? RST_DTYPE_F16
+         : first == RST_ELEMENT_BF16 ? RST_DTYPE_BF16
+                                     : RST_DTYPE_F32;
+}
+
+/* The checkpoint must not be one of the files that are written. */
+static rst_status check_paths(const char *checkpoint, const char *output, rst_error *err) {
+  struct stat a, b;
+  if (stat(checkpoint, &a) == 0 && stat(output, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+    return rst_fail(err, RST_ERROR_USAGE, "%s: is the checkpoint itself, which would be overwritten", output);
+  return RST_OK;
+}
+
+static rst_status check_outputs(const char *checkpoint, const char *manifest, rst_error *err) {
+  char *tensors;
+  rst_status status = rst_tensors_path(manifest, &tensors, err);
+  if (status == RST_OK) status = check_paths(checkpoint, manifest, err);
+  if (status == RST_OK) status = check_paths(checkpoint, tensors, err);
+  rst_free(tensors);
+  return status;
+}
+
+/* ---- All of it ---------------------------------------------------------------------------------- */
+
+static rst_status open_conversion(conversion *c, const char *path, rst_error *err) {
+  rst_status status = rst_checkpoint_open(path, &c->checkpoint, err);
+  if (status == RST_OK) status = rst_state_dict_find(c->checkpoint.root, path, &c->dict, err);
+  if (status == RST_OK) status = rst_state_dict_architecture(&c->dict, path, &c->architecture, err);
+  if (status == RST_OK)
+    status = rst_state_dict_match(&c->dict, path, &c->architecture, &c->specs, &c->views, &c->count, err);
+  return status;
+}
+
+static void close_conversion(conversion *c) {
+  rst_free(c->specs);
+  rst_free(c->views);
+  rst_state_dict_free(&c->dict);
+  rst_checkpoint_close(&c->checkpoint);
+}
+
+/* Where the caller gives no name, it is the checkpoint's, without folder and ending. */
+static rst_status default_name(const char *path, char **name, rst_error *err) {
+  const char *slash = strrchr(path, '/');
+  *name = rst_string_copy(slash != NULL ? slash + 1 : path);
+  if (*name == NULL) return rst_fail_memory(err, "a name");
+  char *dot = strrchr(*name, '.');
+  if (dot != NULL && dot != *name) *dot = '\0';
+  return RST_OK;
+}
+
+static rst_status write_conversion(conversion *c, const char *manifest_path,
+                                   const rst_convert_options *options, rst_dtype dtype, rst_error *err) {
+  char *name = NULL;
+  rst_status status = options->name != NULL ? RST_OK : default_name(c->checkpoint.path, &name, err);
+  if (status != RST_OK) return status;
+  const char *derived = name != NULL && rst_is_utf8(name) ? name : NULL;
+  rst_writing writing = {.where = c->checkpoint.path,
+                         .manifest_path = manifest_path,
+                         .architecture = &c->architecture,
+                         .dtype = dtype,
+                         .name = options->name != NULL ? options->name : derived,
+                         .task = options->task,
+                         .license = options->license,
+                         .source = options->source,
+                         .values = read_values,
+                         .user = c};
+  status = rst_weights_write(&writing, err);
+  rst_free(name);
+  return status;
+}
+
+rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest_path,
+                               const rst_convert_options *options, rst_error *err) {
+  static const rst_convert_options none = {0};
+  if (options == NULL) options = &none;
+  rst_dtype dtype = RST_DTYPE_F32;
+  rst_status status = parse_dtype(options->dtype, &dtype, err);
+  if (status == RST_OK) status = check_outputs(checkpoint_path, manifest_path, err);
+  if (status != RST_OK) return status;
+  conversion c = {0};
+  status = open_conversion(&c, checkpoint_path, err);
+  if (status == RST_OK && options->dtype == NULL) dtype = usual_dtype(&c);
+  if (status == RST_OK) status = write_conversion(&c, manifest_path, options, dtype, err);
+  close_conversion(&c);
+  return status;
+}
