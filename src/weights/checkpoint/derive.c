@@ -215,7 +215,7 @@ rst_status rst_state_dict_match(const rst_state_dict *dict, const char *where,
   *views = NULL;
   rst_status status = rst_architecture_tensors(architecture, specs, count, err);
   if (status != RST_OK) return status;
-  *views = rst_alloc(*count, sizeof **views);
+  *views = rst_alloc(*count, sizeof(rst_tensor_view *));
   if (*views == NULL) status = rst_fail_memory(err, "the list of tensors");
   for (size_t i = 0; status == RST_OK && i < *count; i++) {
     (*views)[i] = rst_state_dict_get(dict, (*specs)[i].name);

@@ -74,7 +74,7 @@ static size_t lowest_in_reach(const rst_machine *m) {
 
 rst_status rst_machine_push(rst_machine *m, rst_value *value, rst_error *err) {
   void *stack = m->stack;
-  rst_status status = reserve(m, &stack, &m->capacity, m->count + 1, sizeof *m->stack, err);
+  rst_status status = reserve(m, &stack, &m->capacity, m->count + 1, sizeof(rst_value *), err);
   m->stack = stack;
   if (status == RST_OK) m->stack[m->count++] = value;
   return status;
@@ -126,7 +126,7 @@ rst_status rst_machine_remember(rst_machine *m, uint64_t index, rst_error *err) 
   if (status != RST_OK) return status;
   size_t needed = index < RST_MACHINE_SLOTS ? (size_t)index + 1 : RST_MACHINE_SLOTS + 1;
   void *memo = m->memo;
-  status = reserve(m, &memo, &m->memo_capacity, needed, sizeof *m->memo, err);
+  status = reserve(m, &memo, &m->memo_capacity, needed, sizeof(rst_value *), err);
   m->memo = memo;
   if (status != RST_OK) return status;
   if (m->memo[index] == NULL) m->memo_count++;

@@ -158,7 +158,7 @@ rst_status rst_object_global(rst_pickle *pickle, rst_text module, rst_text name,
   if (status != RST_OK) return status;
   (*out)->as.global.module = module;
   (*out)->as.global.name = name;
-  (*out)->as.global.role = k->role;
+  (*out)->as.global.role = (int)k->role;
   (*out)->as.global.element = k->element;
   return RST_OK;
 }

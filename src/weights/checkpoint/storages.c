@@ -22,7 +22,7 @@ static rst_status grow_storages(rst_pickle *pickle, rst_error *err) {
   if (pickle->storage_count < pickle->storage_capacity / 2) return RST_OK;
   rst_pickle larger = {.storage_capacity =
                            pickle->storage_capacity == 0 ? 512 : 2 * pickle->storage_capacity};
-  larger.storages = rst_alloc_zeroed(larger.storage_capacity, sizeof *larger.storages);
+  larger.storages = rst_alloc_zeroed(larger.storage_capacity, sizeof(rst_storage *));
   if (larger.storages == NULL) return rst_fail_memory(err, "the storages of a checkpoint");
   for (size_t i = 0; i < pickle->storage_capacity; i++)
     if (pickle->storages[i] != NULL)
