@@ -116,11 +116,11 @@ check: all unit-tests
 .PHONY: test
 test:
 	contrib/install-dependencies test
-	+$(MAKE) check
+	+$(MAKE) --no-print-directory check
 
 .PHONY: sanitize
 sanitize:
-	+$(MAKE) check SANITIZE=address,undefined BUILD=$(BUILD)/sanitize
+	+$(MAKE) --no-print-directory check SANITIZE=address,undefined BUILD=$(BUILD)/sanitize
 
 .PHONY: lint
 lint:
@@ -129,7 +129,7 @@ lint:
 .PHONY: demo
 demo:
 	contrib/install-dependencies build
-	+$(MAKE) all
+	+$(MAKE) --no-print-directory all
 	contrib/demo $(BUILD)
 
 # ---- Installing ---------------------------------------------------------------------------------
