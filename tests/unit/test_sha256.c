@@ -1,16 +1,8 @@
 /* SHA-256 against the examples of FIPS 180-4 (NIST's "SHA-256" example values and the long message). */
-/* cmocka.h wants the headers before it in this order. */
-/* clang-format off */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-/* clang-format on */
-
 #include <string.h>
 
 #include "base/sha256.h"
+#include "support/cmocka_all.h"
 
 /* The digest of `repeat` copies of `text`, taken in pieces of `step` bytes. */
 static void digest_hex(const char *text, size_t repeat, size_t step, char hex[RST_SHA256_HEX]) {
