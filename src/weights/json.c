@@ -28,8 +28,10 @@ static const char *type_name(const cJSON *value) {
 /* `key` is NULL where `where` already names the value. */
 static rst_status wrong_type(const cJSON *value, const char *where, const char *key, const char *expected,
                              rst_error *err) {
-  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: %s%sis %s, expected %s", where, key != NULL ? key : "",
-                  key != NULL ? " " : "", type_name(value), expected);
+  if (key == NULL)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: %s, expected %s", where, type_name(value), expected);
+  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: %s is %s, expected %s", where, key, type_name(value),
+                  expected);
 }
 
 static const rst_json_field *find_field(const char *key, const rst_json_field *fields, size_t count) {

@@ -17,14 +17,16 @@ static int compare_names(const void *a, const void *b) {
   return strcmp(((const rst_tensor *)a)->name, ((const rst_tensor *)b)->name);
 }
 
-/* Empty tensors come before the one that begins where they are. */
+/* Empty tensors come before the one that begins where they are; names make the order, and messages, unique.
+ */
 static int compare_places(const void *a, const void *b) {
   const rst_tensor *x = a, *y = b;
   const uint8_t *p = x->data, *q = y->data;
   if (p != q) return p < q ? -1 : 1;
   p = data_end(x);
   q = data_end(y);
-  return p < q ? -1 : p > q;
+  if (p != q) return p < q ? -1 : 1;
+  return strcmp(x->name, y->name);
 }
 
 static rst_status check_metadata(const cJSON *metadata, const char *path, rst_error *err) {

@@ -188,7 +188,7 @@ static void test_objects_have_the_keys_they_should(void **state) {
   } cases[] = {
       {"{\"a\": 1}", NULL},
       {"{\"b\": 1, \"a\": 2}", NULL},
-      {"[]", "f: is an array, expected an object"},
+      {"[]", "f: an array, expected an object"},
       {"{}", "f: key \"a\" is missing"},
       {"{\"b\": 1}", "f: key \"a\" is missing"},
       {"{\"a\": 1, \"c\": 1}", "f: unknown key \"c\""},

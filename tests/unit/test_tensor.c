@@ -1,0 +1,83 @@
+/* Reading values: float16 and bfloat16 become float32 exactly. */
+#include <math.h>
+#include <string.h>
+
+#include "support/cmocka_all.h"
+#include "weights/weights.h"
+
+static uint32_t bits_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+/* Reads one value from an odd address. */
+static float read_one(rst_dtype dtype, uint32_t bits) {
+  uint8_t bytes[5] = {0, (uint8_t)bits, (uint8_t)(bits >> 8), (uint8_t)(bits >> 16), (uint8_t)(bits >> 24)};
+  rst_tensor tensor = {.dtype = dtype, .elements = 1, .data = bytes + 1};
+  float value;
+  rst_tensor_read(&tensor, 0, 1, &value);
+  return value;
+}
+
+/* IEEE 754: (-1)^s 2^(e - 15) (1 + m / 1024), or 2^-14 m / 1024 where e is 0. */
+static void test_every_half_is_exact(void **state) {
+  (void)state;
+  for (uint32_t bits = 0; bits < 0x10000; bits++) {
+    float value = read_one(RST_DTYPE_F16, bits);
+    int exponent = (int)(bits >> 10 & 31), mantissa = (int)(bits & 1023);
+    assert_int_equal(signbit(value) != 0, bits >> 15);
+    if (exponent == 31 && mantissa != 0) {
+      assert_true(isnan(value));
+    } else if (exponent == 31) {
+      assert_true(isinf(value));
+    } else {
+      double magnitude = exponent == 0 ? ldexp(mantissa, -24) : ldexp(1024 + mantissa, exponent - 25);
+      assert_true((double)fabsf(value) == magnitude);
+    }
+  }
+}
+
+static void test_every_bfloat_is_the_upper_half_of_a_float(void **state) {
+  (void)state;
+  for (uint32_t bits = 0; bits < 0x10000; bits++)
+    assert_int_equal(bits_of(read_one(RST_DTYPE_BF16, bits)), bits << 16);
+}
+
+static void test_floats_keep_their_bits(void **state) {
+  (void)state;
+  static const uint32_t patterns[] = {0,          0x80000000, 1,          0x807fffff, 0x3f800000,
+                                      0x7f7fffff, 0x7f800000, 0xff800000, 0x7fc12345};
+  for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
+    assert_int_equal(bits_of(read_one(RST_DTYPE_F32, patterns[i])), patterns[i]);
+}
+
+static void test_a_part_of_a_tensor_is_read(void **state) {
+  (void)state;
+  static const uint8_t halves[] = {0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44}; /* 1, 2, 3, 4 */
+  rst_tensor tensor = {.dtype = RST_DTYPE_F16, .elements = 4, .data = halves};
+  float values[3] = {0, 0, 9};
+  rst_tensor_read(&tensor, 1, 2, values);
+  assert_true(values[0] == 2 && values[1] == 3 && values[2] == 9);
+}
+
+static void test_types_have_the_names_of_safetensors(void **state) {
+  (void)state;
+  assert_string_equal(rst_dtype_name(RST_DTYPE_F32), "F32");
+  assert_string_equal(rst_dtype_name(RST_DTYPE_F16), "F16");
+  assert_string_equal(rst_dtype_name(RST_DTYPE_BF16), "BF16");
+  assert_int_equal(rst_dtype_size(RST_DTYPE_F32), 4);
+  assert_int_equal(rst_dtype_size(RST_DTYPE_F16), 2);
+  assert_int_equal(rst_dtype_size(RST_DTYPE_BF16), 2);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_every_half_is_exact),
+      cmocka_unit_test(test_every_bfloat_is_the_upper_half_of_a_float),
+      cmocka_unit_test(test_floats_keep_their_bits),
+      cmocka_unit_test(test_a_part_of_a_tensor_is_read),
+      cmocka_unit_test(test_types_have_the_names_of_safetensors),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
