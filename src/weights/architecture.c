@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { MAX_CHANNELS = 64, MAX_DIM = 4096, MAX_BLOCKS = 256, MAX_HIDDEN = (1 << 20) - 1 };
+enum { MAX_CHANNELS = 64, MAX_DIM = 4096, MAX_BLOCKS = 256 };
 enum { STAGE_NAME = 40 };
 
 /* ---- Ranges -------------------------------------------------------------------------------- */
@@ -24,7 +24,7 @@ static rst_status check_level(const rst_architecture *a, int level, const char *
   rst_status status = check_range(where, key, a->num_blocks[level], 0, MAX_BLOCKS, err);
   if (status != RST_OK) return status;
   snprintf(key, sizeof key, "ffn_hidden[%d]", level);
-  status = check_range(where, key, a->ffn_hidden[level], 1, MAX_HIDDEN, err);
+  status = check_range(where, key, a->ffn_hidden[level], 1, RST_MAX_HIDDEN, err);
   if (status != RST_OK) return status;
   if (a->heads[level] < 1 || width % a->heads[level] != 0)
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: heads[%d] %d, expected a divisor of the level's width, %d",

@@ -5,7 +5,7 @@
 
 #include "restormer.h"
 
-enum { RST_TENSOR_NAME = 64, RST_TENSOR_DIMS = 4 };
+enum { RST_TENSOR_NAME = 64, RST_TENSOR_DIMS = 4, RST_MAX_HIDDEN = (1 << 20) - 1 };
 
 typedef struct rst_tensor_spec {
   char name[RST_TENSOR_NAME]; /* the state dict's */

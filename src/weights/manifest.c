@@ -50,12 +50,10 @@ static rst_status derive_hidden(const cJSON *value, const char *where, rst_archi
   if (status != RST_OK) return status;
   for (int level = 0; level < a->levels; level++) {
     double hidden = (double)a->dim * (1 << level) * factor;
-    if (!(hidden >= 1 && hidden < INT_MAX))
-      return rst_fail(
-          err, RST_ERROR_WEIGHTS,
-          "%s: ffn_expansion_factor %g, expected one that gives level %d a hidden width of 1 or more and "
-          "that can be computed",
-          where, factor, level + 1);
+    if (!(hidden >= 1 && hidden < RST_MAX_HIDDEN + 1.0))
+      return rst_fail(err, RST_ERROR_WEIGHTS,
+                      "%s: ffn_expansion_factor %g, expected one that makes hidden widths of 1 to %d", where,
+                      factor, (int)RST_MAX_HIDDEN);
     a->ffn_hidden[level] = (int)hidden;
   }
   return RST_OK;
@@ -64,8 +62,8 @@ static rst_status derive_hidden(const cJSON *value, const char *where, rst_archi
 static rst_status read_hidden(const model_keys *k, const char *where, rst_architecture *a, rst_error *err) {
   if ((k->ffn_hidden != NULL) == (k->ffn_expansion_factor != NULL))
     return rst_fail(err, RST_ERROR_WEIGHTS,
-                    "%s: %s ffn_expansion_factor and ffn_hidden, expected one of the two", where,
-                    k->ffn_hidden != NULL ? "both" : "neither");
+                    "%s: %s ffn_expansion_factor %s ffn_hidden, expected one of the two", where,
+                    k->ffn_hidden != NULL ? "both" : "neither", k->ffn_hidden != NULL ? "and" : "nor");
   if (k->ffn_hidden != NULL)
     return read_ints(k->ffn_hidden, where, "ffn_hidden", a->levels, a->ffn_hidden, err);
   return derive_hidden(k->ffn_expansion_factor, where, a, err);
@@ -92,6 +90,9 @@ static rst_status read_attention(const cJSON *value, const char *where, rst_arch
     for (int level = 0; level < a->levels; level++) a->attention[level] = all;
     return status;
   }
+  if (!cJSON_IsArray(value))
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: attention is neither a string nor an array of strings",
+                    where);
   rst_status status =
       rst_json_array(value, where, "attention", (size_t)a->levels, (size_t)a->levels, &count, err);
   if (status != RST_OK) return status;
