@@ -1,0 +1,154 @@
+/* JPEG. stb_image decodes; but it takes cut files for whole ones, and its older versions trust the Huffman
+ * tables, so the structure is checked here first. (ITU-T T.81, annex B.) */
+#include <limits.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "image/image.h"
+#include "image/stb.h"
+
+enum {
+  SOF0 = 0xc0,
+  SOF1 = 0xc1,
+  SOF2 = 0xc2,
+  DHT = 0xc4,
+  JPG = 0xc8,
+  DAC = 0xcc,
+  SOF15 = 0xcf,
+  RST0 = 0xd0,
+  RST7 = 0xd7,
+  SOI = 0xd8,
+  EOI = 0xd9,
+  SOS = 0xda,
+  TEM = 0x01
+};
+/* Progressive files have about ten scans; each costs a pass over the whole picture. */
+enum { MAX_SCANS = 500, MAX_COMPONENTS = 4, QUALITY = 95, JPEG_MAX_SIDE = 65535 };
+
+typedef struct walk {
+  const rst_source *source;
+  size_t position;
+  size_t width, height;
+  int components;
+  uint8_t ids[MAX_COMPONENTS];
+  unsigned seen; /* bit i: component i has had a scan */
+  int scans;
+} walk;
+
+static rst_status cut_off(const walk *w) {
+  return rst_source_fail(w->source, "JPEG: ends at byte %zu without an end marker (cut off?)",
+                         w->source->size);
+}
+
+static rst_status check_frame(walk *w, int marker, const uint8_t *data, size_t size) {
+  const rst_source *s = w->source;
+  if (w->components != 0) return rst_source_fail(s, "JPEG: a second frame header");
+  if (marker > SOF2) /* lossless, hierarchical, arithmetic */
+    return rst_source_fail(s, "JPEG: coding process SOF%d, expected baseline or progressive", marker - SOF0);
+  if (size < 6 || size != 6 + 3 * (size_t)data[5])
+    return rst_source_fail(s, "JPEG: bad length of the frame header");
+  if (data[0] != 8) return rst_source_fail(s, "JPEG: %d bits per sample, expected 8", data[0]);
+  w->height = rst_be16(data + 1);
+  w->width = rst_be16(data + 3);
+  w->components = data[5];
+  if (w->components != 1 && w->components != 3 && w->components != 4)
+    return rst_source_fail(s, "JPEG: %d components, expected 1, 3 or 4", w->components);
+  for (int i = 0; i < w->components; i++) {
+    w->ids[i] = data[6 + 3 * i];
+    for (int j = 0; j < i; j++)
+      if (w->ids[i] == w->ids[j]) return rst_source_fail(s, "JPEG: two components with the same number");
+  }
+  return rst_source_check_size(s, "JPEG", w->width, w->height);
+}
+
+static rst_status check_huffman_tables(const walk *w, const uint8_t *data, size_t size) {
+  enum { LENGTHS = 16, MAX_CODES = 256, MAX_DC_CATEGORY = 15 };
+  const rst_source *s = w->source;
+  while (size > 0) {
+    size_t codes = 0;
+    if (size < 1 + LENGTHS) return rst_source_fail(s, "JPEG: a Huffman table is cut off");
+    for (int i = 0; i < LENGTHS; i++) codes += data[1 + i];
+    if (codes > MAX_CODES || codes > size - 1 - LENGTHS)
+      return rst_source_fail(s, "JPEG: a Huffman table has %zu codes, more than its length allows", codes);
+    for (size_t i = 0; data[0] >> 4 == 0 && i < codes; i++)
+      if (data[1 + LENGTHS + i] > MAX_DC_CATEGORY)
+        return rst_source_fail(s, "JPEG: a Huffman table has a category of %d, expected at most %d",
+                               data[1 + LENGTHS + i], MAX_DC_CATEGORY);
+    data += 1 + LENGTHS + codes;
+    size -= 1 + LENGTHS + codes;
+  }
+  return RST_OK;
+}
+
+/* The scan's header, then its data up to the next marker. */
+static rst_status check_scan(walk *w, const uint8_t *data, size_t size) {
+  const rst_source *s = w->source;
+  if (w->components == 0) return rst_source_fail(s, "JPEG: a scan before the frame header");
+  if (size < 1 || size != 4 + 2 * (size_t)data[0])
+    return rst_source_fail(s, "JPEG: bad length of a scan header");
+  if (++w->scans > MAX_SCANS) return rst_source_fail(s, "JPEG: more than %d scans", MAX_SCANS);
+  for (int i = 0; i < data[0]; i++)
+    for (int c = 0; c < w->components; c++)
+      if (w->ids[c] == data[1 + 2 * i]) w->seen |= 1u << c;
+  for (; w->position + 1 < s->size; w->position++) {
+    const uint8_t *p = s->data + w->position;
+    if (p[0] == 0xff && p[1] != 0 && p[1] != 0xff && !(p[1] >= RST0 && p[1] <= RST7)) return RST_OK;
+  }
+  return cut_off(w);
+}
+
+/* The next marker with its segment. *marker is EOI at the end. */
+static rst_status check_segment(walk *w, int *marker) {
+  const rst_source *s = w->source;
+  while (w->position < s->size && s->data[w->position] != 0xff)
+    w->position++; /* padding, as decoders allow it */
+  while (w->position < s->size && s->data[w->position] == 0xff) w->position++;
+  if (w->position >= s->size) return cut_off(w);
+  *marker = s->data[w->position++];
+  if (*marker == EOI || *marker == 0 || *marker == TEM || (*marker >= RST0 && *marker <= SOI)) return RST_OK;
+  size_t left = s->size - w->position;
+  if (left < 2) return cut_off(w);
+  size_t length = rst_be16(s->data + w->position);
+  if (length < 2)
+    return rst_source_fail(s, "JPEG: segment %02x of %zu bytes, expected 2 or more", *marker, length);
+  if (length > left) return cut_off(w);
+  const uint8_t *data = s->data + w->position + 2;
+  w->position += length;
+  if (*marker == DHT) return check_huffman_tables(w, data, length - 2);
+  if (*marker == SOS) return check_scan(w, data, length - 2);
+  if (*marker >= SOF0 && *marker <= SOF15 && *marker != JPG && *marker != DAC)
+    return check_frame(w, *marker, data, length - 2);
+  return RST_OK;
+}
+
+rst_status rst_jpeg_read(const rst_source *source, rst_picture *picture) {
+  walk w = {.source = source, .position = 2};
+  *picture = (rst_picture){0};
+  for (int marker = SOI; marker != EOI;) {
+    rst_status status = check_segment(&w, &marker);
+    if (status != RST_OK) return status;
+  }
+  if (w.components == 0) return rst_source_fail(source, "JPEG: no frame header");
+  if (w.seen != (1u << w.components) - 1) return rst_source_fail(source, "JPEG: a component has no scan");
+  return rst_stb_read_jpeg(source, picture);
+}
+
+rst_status rst_jpeg_write(rst_output *output, const rst_picture *picture, rst_error *err) {
+  size_t n;
+  if (picture->width > JPEG_MAX_SIDE || picture->height > JPEG_MAX_SIDE ||
+      !rst_mul(picture->width * picture->height, (size_t)picture->channels, &n) || n > INT_MAX)
+    return rst_fail(err, RST_ERROR_OUTPUT, "%s: JPEG: size %zu x %zu, expected sides of at most %d and 2 GiB",
+                    output->path, picture->width, picture->height, JPEG_MAX_SIDE);
+  uint8_t *converted = NULL;
+  const uint8_t *samples = picture->samples;
+  if (picture->sample != RST_SAMPLE_U8) {
+    samples = converted = rst_alloc(n, 1);
+    if (converted == NULL) return rst_fail_memory(err, output->path);
+    rst_convert_samples(picture->samples, picture->sample, 1, converted, RST_SAMPLE_U8, 1, n);
+  }
+  bool ok = rst_stb_write_jpeg(output, samples, (int)picture->width, (int)picture->height, picture->channels,
+                               QUALITY);
+  rst_free(converted);
+  return ok ? RST_OK : rst_fail(err, RST_ERROR_OUTPUT, "%s: JPEG: cannot be encoded", output->path);
+}
