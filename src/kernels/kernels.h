@@ -85,6 +85,8 @@ typedef struct rst_kernels {
   void (*dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
   void (*dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
   void (*gram)(const rst_gram *g);
+  /* sums[c] += sum over n pixels of x[p][c]^2; channels is a multiple of RST_GROUP. */
+  void (*squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums);
   /* map[p][c] += values[p][c], map[p][c] = values[p][c]; channels is a multiple of RST_GROUP. */
   void (*add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
   void (*store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);

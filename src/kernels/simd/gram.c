@@ -60,3 +60,14 @@ void RST_KERNEL(gram)(const rst_gram *g) {
 #endif
 }
 #endif
+
+void RST_KERNEL(squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums) {
+  for (size_t c = 0; c < channels; c += V) {
+    vf sum = vf_load(sums + c);
+    for (size_t p = 0; p < n; p++) {
+      const vf v = vf_load(x + p * pitch + c);
+      sum = vf_fma(v, v, sum);
+    }
+    vf_store(sums + c, sum);
+  }
+}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/bfloat16.h"
 #include "kernels/kernels.h"
 
 #define RST_INLINE static inline __attribute__((always_inline))
@@ -71,21 +72,6 @@ RST_INLINE float vf_sum(vf v) {
 }
 
 /* Maps and the operands of matrix products hold elements: float32, or bf16 in the variants with RST_BF16. */
-RST_INLINE float rst_bf16_to_f32(uint16_t h) {
-  uint32_t bits = (uint32_t)h << 16;
-  float f;
-  memcpy(&f, &bits, sizeof f);
-  return f;
-}
-/* Rounds to nearest, ties to even. A NaN stays a NaN unless its payload is all in the low half: then
- * it would become an infinity, so the quiet bit is set. */
-RST_INLINE uint16_t rst_f32_to_bf16(float f) {
-  uint32_t bits;
-  memcpy(&bits, &f, sizeof bits);
-  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 #if RST_BF16
 typedef uint16_t element;
 /* Loads / stores V elements as float32. */
@@ -134,6 +120,7 @@ void RST_KERNEL(dwconv)(const rst_dwconv *d, float *out, size_t pitch);
 void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(gram)(const rst_gram *g);
+void RST_KERNEL(squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums);
 void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
 void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
 

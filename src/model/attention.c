@@ -1,0 +1,246 @@
+/* attention.c - MDTA in two sweeps. The first makes q and k on the way and keeps only G = q k^T and the squared norms of
+ * their rows, summed over each chunk of rows and column of cells. From these come the attention matrices
+ * A = softmax(temperature * G / (|q| |k|)), and A is multiplied into project_out: M = W_out blockdiag(A). The second
+ * sweep makes v and adds M v. Neither q, k, v nor A v is ever stored. */
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "base/bfloat16.h"
+#include "model/passes.h"
+
+/* ---- Layout of the statistics ---------------------------------------------------------------- */
+
+/* Sums of one chunk and cell: [channels][padded head width] of G, then the squared norms of q and k. */
+typedef struct shape {
+  size_t heads, head, padded; /* heads, channels of one, the same in whole groups */
+  size_t channels;            /* padded */
+  size_t gram, stride;        /* floats of G, of everything */
+} shape;
+
+static shape shape_of(const rst_block *b) {
+  shape s = {.heads = b->heads, .head = b->channels / b->heads, .channels = rst_padded(b->channels)};
+  s.padded = rst_padded(s.head);
+  s.gram = b->channels * s.padded;
+  s.stride = s.gram + 2 * s.channels;
+  return s;
+}
+
+static const float *partial_at(const rst_run *run, const rst_grid *grid, const shape *s, size_t chunk, size_t cell) {
+  return run->partials + (chunk * grid->x.cells + cell) * s->stride;
+}
+
+/* ---- First sweep: statistics ------------------------------------------------------------------ */
+
+static void consume_qk(const rst_sweep *sweep, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+  const rst_pass *pass = sweep->context;
+  const rst_kernels *k = pass->run->kernels;
+  const shape s = shape_of(pass->block);
+  const size_t pitch = 2 * s.channels;
+  (void)x, (void)y;
+  const rst_dwconv conv = rst_pass_dwconv(&pass->block->qk_dwconv, sweep, rows, n);
+  k->dwconv(&conv, w->values[0], pitch);
+  for (size_t h = 0; h < s.heads; h++)
+    k->gram(&(rst_gram){.q = w->values[0] + h * s.head,
+                        .k = w->values[0] + s.channels + h * s.head,
+                        .pitch = pitch,
+                        .pixels = n,
+                        .rows = s.head,
+                        .columns = s.head,
+                        .sums = w->sums + h * s.head * s.padded,
+                        .sums_pitch = s.padded});
+  k->squares(w->values[0], pitch, n, pitch, w->sums + s.gram);
+}
+
+static void flush_sums(const rst_sweep *sweep, rst_worker *w, size_t chunk, size_t x) {
+  const rst_pass *pass = sweep->context;
+  const rst_grid *grid = pass->grid;
+  const shape s = shape_of(pass->block);
+  /* The strips of a chunk come in order and from one thread, so this sum has one order. */
+  float *total = pass->run->partials + (chunk * grid->x.cells + rst_axis_cell(&grid->x, x)) * s.stride;
+  for (size_t i = 0; i < s.stride; i++) total[i] += w->sums[i];
+  memset(w->sums, 0, s.stride * sizeof *w->sums);
+}
+
+static void gather_statistics(rst_run *run, const rst_block *block, int level, const rst_map *map) {
+  const rst_grid *grid = &run->grid[level];
+  const shape s = shape_of(block);
+  const size_t bytes = grid->chunk_count * grid->x.cells * s.stride * sizeof(float);
+  rst_need(&run->needs.partials, bytes);
+  if (!run->planning) {
+    memset(run->partials, 0, bytes);
+    for (int t = 0; t < run->threads; t++) memset(run->workers[t].sums, 0, s.stride * sizeof(float));
+  }
+  const rst_pass pass = {.run = run, .grid = grid, .block = block, .in = &block->qk};
+  rst_sweep sweep = {.source = map,
+                     .ring_pixel = rst_pass_ring_pixel(2 * s.channels),
+                     .produce = rst_pass_produce,
+                     .consume = consume_qk,
+                     .chunk_done = flush_sums,
+                     .context = &pass};
+  rst_run_sweep(run, level, &sweep,
+                (rst_sweep_needs){.operand = {0, s.channels}, .values = {2 * s.channels}, .sums = s.stride + RST_GROUP});
+}
+
+/* ---- Attention matrices ----------------------------------------------------------------------- */
+
+/* Squared norms and one row of G, summed over the cells that a window holds. */
+typedef struct window_sums {
+  double q;
+  double *gram, *k; /* [head] each */
+} window_sums;
+
+static void add_chunk(const float *partial, const shape *s, size_t row, window_sums *w) {
+  const size_t head = row / s->head;
+  const float *gram = partial + row * s->padded, *q = partial + s->gram, *k = q + s->channels + head * s->head;
+  w->q += (double)q[row];
+  for (size_t j = 0; j < s->head; j++) w->gram[j] += (double)gram[j], w->k[j] += (double)k[j];
+}
+
+/* w->gram becomes the row of A. */
+static void softmax_row(const shape *s, double temperature, window_sums *w) {
+  const double q = fmax(sqrt(w->q), 1e-12);
+  double most = -INFINITY, sum = 0;
+  for (size_t j = 0; j < s->head; j++) {
+    w->gram[j] *= temperature / (q * fmax(sqrt(w->k[j]), 1e-12));
+    most = fmax(most, w->gram[j]);
+  }
+  for (size_t j = 0; j < s->head; j++) sum += w->gram[j] = exp(w->gram[j] - most);
+  for (size_t j = 0; j < s->head; j++) w->gram[j] /= sum;
+}
+
+static size_t windows_over(const rst_axis *axis, size_t cell) {
+  size_t n = 0;
+  for (size_t w = 0; w < axis->windows; w++) n += rst_axis_window_has(axis, w, cell);
+  return n;
+}
+
+/* Transposed attention of a cell: [head][j][i]. */
+static float *attention_at(const rst_run *run, const shape *s, size_t cell) {
+  return run->attention + cell * s->heads * s->head * s->padded;
+}
+
+/* Row `row` of the attention of every window, averaged into the cells that it holds. `sums` is scratch. */
+static void attention_row(const rst_run *run, const rst_grid *grid, const rst_block *block, const shape *s, size_t row,
+                          window_sums *sums) {
+  const size_t head = row / s->head, i = row % s->head;
+  const rst_axis *ax = &grid->x, *ay = &grid->y;
+  for (size_t cell = 0; cell < ax->cells * ay->cells; cell++)
+    for (size_t j = 0; j < s->head; j++) attention_at(run, s, cell)[(head * s->head + j) * s->padded + i] = 0;
+  for (size_t wy = 0; wy < ay->windows; wy++)
+    for (size_t wx = 0; wx < ax->windows; wx++) {
+      sums->q = 0;
+      memset(sums->gram, 0, 2 * s->head * sizeof(double));
+      for (size_t chunk = 0; chunk < grid->chunk_count; chunk++)
+        for (size_t cx = 0; cx < ax->cells; cx++)
+          if (rst_axis_window_has(ay, wy, grid->chunk_cell[chunk]) && rst_axis_window_has(ax, wx, cx))
+            add_chunk(partial_at(run, grid, s, chunk, cx), s, row, sums);
+      softmax_row(s, (double)block->temperature[head], sums);
+      for (size_t cy = 0; cy < ay->cells; cy++)
+        for (size_t cx = 0; cx < ax->cells; cx++) {
+          if (!rst_axis_window_has(ay, wy, cy) || !rst_axis_window_has(ax, wx, cx)) continue;
+          const double share = 1.0 / (double)(windows_over(ay, cy) * windows_over(ax, cx));
+          float *a = attention_at(run, s, cy * ax->cells + cx) + head * s->head * s->padded + i;
+          for (size_t j = 0; j < s->head; j++) a[j * s->padded] += (float)(share * sums->gram[j]);
+        }
+    }
+}
+
+/* ---- Folding ---------------------------------------------------------------------------------- */
+
+/* k of M as a packed right operand: see rst_gemm. */
+static size_t folded_k(const rst_run *run, const rst_block *b) {
+  return run->kernels->precision == RST_PRECISION_BF16 ? rst_round_up(b->channels, 2) : b->channels;
+}
+
+/* Bytes of one cell's M. */
+static size_t folded_bytes(const rst_run *run, const rst_block *b) {
+  return b->attention_out.panels * RST_GROUP * folded_k(run, b) * run->kernels->element;
+}
+
+static void *folded_at(const rst_run *run, const rst_block *b, size_t cell) {
+  return (uint8_t *)run->folded + cell * folded_bytes(run, b);
+}
+
+/* The rows (head, j) of a cell's M: sum over i of A[i][j] W_out[.][(head, i)]. */
+static void fold_head(const rst_run *run, const rst_block *block, const shape *s, size_t cell, size_t head) {
+  const rst_linear *out = &block->attention_out;
+  const size_t first = head * s->head, k = folded_k(run, block);
+  const bool bf16 = run->kernels->precision == RST_PRECISION_BF16;
+  float *product = bf16 ? run->product + first * out->panels * RST_GROUP
+                        : (float *)folded_at(run, block, cell) + first * RST_GROUP;
+  run->model->exact->gemm(&(rst_gemm){.a = attention_at(run, s, cell) + first * s->padded,
+                                      .a_pitch = s->padded,
+                                      .pixels = s->head,
+                                      .k = s->head,
+                                      .w = (const float *)out->w + first * RST_GROUP,
+                                      .w_panel = out->k * RST_GROUP,
+                                      .panels = out->panels,
+                                      .out = product,
+                                      .out_pitch = RST_GROUP,
+                                      .out_panel = (bf16 ? s->head : k) * RST_GROUP});
+  if (!bf16) return;
+  uint16_t *m = folded_at(run, block, cell);
+  for (size_t panel = 0; panel < out->panels; panel++)
+    for (size_t j = 0; j < s->head; j++) {
+      const size_t row = first + j;
+      uint16_t *pair = m + (panel * k + row / 2 * 2) * RST_GROUP + row % 2;
+      for (size_t c = 0; c < RST_GROUP; c++)
+        pair[2 * c] = rst_f32_to_bf16(product[(panel * s->head + j) * RST_GROUP + c]);
+    }
+}
+
+static void fold_attention(rst_run *run, const rst_block *block, int level) {
+  const rst_grid *grid = &run->grid[level];
+  const shape s = shape_of(block);
+  const size_t cells = grid->x.cells * grid->y.cells;
+  rst_need(&run->needs.attention, cells * s.gram * sizeof(float));
+  rst_need(&run->needs.folded, cells * folded_bytes(run, block));
+  if (run->kernels->precision == RST_PRECISION_BF16)
+    rst_need(&run->needs.product, block->channels * s.channels * sizeof(float));
+  if (run->planning) return;
+#pragma omp parallel for schedule(static) num_threads(run->threads)
+  for (size_t row = 0; row < block->channels; row++) {
+    double *scratch = (double *)run->workers[omp_get_thread_num()].sums; /* 2 * head doubles fit, see shape_of */
+    window_sums sums = {.gram = scratch, .k = scratch + s.head};
+    attention_row(run, grid, block, &s, row, &sums);
+  }
+  for (size_t cell = 0; cell < cells; cell++) {
+    if (run->kernels->precision == RST_PRECISION_BF16) memset(folded_at(run, block, cell), 0, folded_bytes(run, block));
+#pragma omp parallel for schedule(dynamic, 1) num_threads(run->threads)
+    for (size_t head = 0; head < s.heads; head++) fold_head(run, block, &s, cell, head);
+  }
+}
+
+/* ---- Second sweep: x += M v + bias ------------------------------------------------------------ */
+
+static void consume_v(const rst_sweep *sweep, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+  const rst_pass *pass = sweep->context;
+  const rst_grid *grid = pass->grid;
+  const size_t channels = rst_padded(pass->block->channels);
+  const rst_dwconv conv = rst_pass_dwconv(&pass->block->v_dwconv, sweep, rows, n);
+  pass->run->kernels->dwconv_operand(&conv, w->operand[0], channels);
+  const size_t cell = rst_axis_cell(&grid->y, y) * grid->x.cells + rst_axis_cell(&grid->x, x);
+  rst_linear m = pass->block->attention_out; /* for its bias */
+  m.w = folded_at(pass->run, pass->block, cell);
+  m.k = folded_k(pass->run, pass->block);
+  rst_pass_add(pass, w, w->operand[0], channels, &m, x, y, n);
+}
+
+static void apply(rst_run *run, const rst_block *block, int level, rst_map *map) {
+  const size_t channels = rst_padded(block->channels);
+  const rst_pass pass = {.run = run, .grid = &run->grid[level], .block = block, .in = &block->v, .map = map};
+  rst_sweep sweep = {.source = map,
+                     .in_place = true,
+                     .ring_pixel = rst_pass_ring_pixel(channels),
+                     .produce = rst_pass_produce,
+                     .consume = consume_v,
+                     .context = &pass};
+  rst_run_sweep(run, level, &sweep, (rst_sweep_needs){.operand = {channels, channels}, .values = {0, channels}});
+}
+
+void rst_attention_run(rst_run *run, const rst_block *block, int level, rst_map *map) {
+  gather_statistics(run, block, level, map);
+  fold_attention(run, block, level);
+  apply(run, block, level, map);
+}

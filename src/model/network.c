@@ -1,0 +1,169 @@
+/* network.c - the whole network, from picture to picture. */
+#include <omp.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "model/run.h"
+
+static rst_status run_stage(rst_run *run, const rst_stage *stage, int level, rst_map *map, rst_error *err) {
+  rst_status status = RST_OK;
+  for (size_t i = 0; i < stage->count && status == RST_OK; i++)
+    status = rst_block_run(run, &stage->blocks[i], level, map, err);
+  return status;
+}
+
+static rst_status new_map(rst_run *run, int level, size_t channels, rst_map *map, rst_error *err) {
+  return rst_run_map(run, map, run->grid[level].width, run->grid[level].height, channels, err);
+}
+
+/* From the picture to the latent features: maps[l] is the encoder's result of level l. */
+static rst_status encode(rst_run *run, rst_map *maps, rst_error *err) {
+  const rst_model *m = run->model;
+  const int levels = m->architecture.levels;
+  rst_status status = new_map(run, 0, (size_t)m->architecture.dim, &maps[0], err);
+  if (status != RST_OK) return status;
+  rst_patch_embed_run(run, &maps[0]);
+  for (int l = 0; l < levels && status == RST_OK; l++) {
+    status = run_stage(run, &m->encoder[l], l, &maps[l], err);
+    if (status != RST_OK || l == levels - 1) break;
+    status = new_map(run, l + 1, (size_t)m->architecture.dim << (l + 1), &maps[l + 1], err);
+    if (status == RST_OK) rst_down_run(run, l, &maps[l], &maps[l + 1]);
+  }
+  return status;
+}
+
+/* Back up to the first level, whose map takes the place of maps[0] (twice as wide where there are levels to join). */
+static rst_status decode(rst_run *run, rst_map *maps, rst_error *err) {
+  const rst_model *m = run->model;
+  rst_status status = RST_OK;
+  for (int l = m->architecture.levels - 2; l > 0 && status == RST_OK; l--) {
+    rst_up_reduce_run(run, l, &maps[l + 1], &maps[l]);
+    rst_run_map_free(run, &maps[l + 1]);
+    status = run_stage(run, &m->decoder[l], l, &maps[l], err);
+  }
+  if (status != RST_OK || m->architecture.levels == 1) return status;
+  rst_map top;
+  status = new_map(run, 0, rst_top_channels(&m->architecture), &top, err);
+  if (status != RST_OK) return status;
+  rst_up_concat_run(run, &maps[1], &maps[0], &top);
+  rst_run_map_free(run, &maps[1]);
+  rst_run_map_free(run, &maps[0]);
+  maps[0] = top;
+  return run_stage(run, &m->decoder[0], 0, &maps[0], err);
+}
+
+static rst_status walk(rst_run *run, rst_error *err) {
+  const rst_model *m = run->model;
+  rst_map maps[RST_MAX_LEVELS] = {{0}};
+  rst_status status = encode(run, maps, err);
+  if (status == RST_OK) status = decode(run, maps, err);
+  if (status == RST_OK) status = run_stage(run, &m->refinement, 0, &maps[0], err);
+  if (status == RST_OK) {
+    if (m->architecture.dual_pixel) rst_skip_conv_run(run, &maps[0]);
+    rst_output_run(run, &maps[0]);
+  }
+  for (int l = 0; l < RST_MAX_LEVELS; l++) rst_run_map_free(run, &maps[l]);
+  return status;
+}
+
+/* ---- Buffers ----------------------------------------------------------------------------------- */
+
+static bool worker_alloc(rst_worker *w, const rst_needs *n) {
+  w->ring = rst_alloc(n->ring, 1);
+  w->carry = rst_alloc(n->carry, 1);
+  w->sums = rst_alloc(n->sums, 1);
+  bool all = w->ring != NULL && w->carry != NULL && w->sums != NULL;
+  for (int i = 0; i < 2; i++) {
+    w->operand[i] = rst_alloc(n->operand[i], 1);
+    w->values[i] = rst_alloc(n->values[i], 1);
+    all = all && w->operand[i] != NULL && w->values[i] != NULL;
+  }
+  return all;
+}
+
+static void worker_free(rst_worker *w) {
+  rst_free(w->ring);
+  rst_free(w->carry);
+  rst_free(w->sums);
+  for (int i = 0; i < 2; i++) {
+    rst_free(w->operand[i]);
+    rst_free(w->values[i]);
+  }
+}
+
+static rst_status buffers_alloc(rst_run *run, rst_error *err) {
+  const rst_needs *n = &run->needs;
+  run->workers = rst_alloc_zeroed((size_t)run->threads, sizeof *run->workers);
+  run->border_rows = rst_alloc(n->border_rows, 1);
+  run->partials = rst_alloc(n->partials, 1);
+  run->attention = rst_alloc(n->attention, 1);
+  run->folded = rst_alloc(n->folded, 1);
+  run->product = rst_alloc(n->product, 1);
+  bool all = run->workers != NULL && run->border_rows != NULL && run->partials != NULL && run->attention != NULL &&
+             run->folded != NULL && run->product != NULL;
+  for (int t = 0; t < run->threads && all; t++) all = worker_alloc(&run->workers[t], n);
+  return all ? RST_OK : rst_fail_memory(err, "the working buffers");
+}
+
+static void run_free(rst_run *run) {
+  for (int l = 0; l < RST_MAX_LEVELS; l++) rst_grid_free(&run->grid[l]);
+  for (int t = 0; t < run->threads && run->workers != NULL; t++) worker_free(&run->workers[t]);
+  rst_free(run->workers);
+  rst_free(run->border_rows);
+  rst_free(run->partials);
+  rst_free(run->attention);
+  rst_free(run->folded);
+  rst_free(run->product);
+}
+
+/* ---- The public function ------------------------------------------------------------------------ */
+
+static rst_status check_pixels(const rst_model *m, const rst_pixels *in, const rst_pixels *out, rst_error *err) {
+  const rst_architecture *a = &m->architecture;
+  if (in->channels != a->in_channels)
+    return rst_fail(err, RST_ERROR_USAGE, "input has %d channels, the model takes %d", in->channels, a->in_channels);
+  if (out->channels != a->out_channels)
+    return rst_fail(err, RST_ERROR_USAGE, "output has %d channels, the model gives %d", out->channels,
+                    a->out_channels);
+  if (in->width == 0 || in->height == 0)
+    return rst_fail(err, RST_ERROR_USAGE, "input is %zu x %zu, expected 1 x 1 or more", in->width, in->height);
+  if (in->width != out->width || in->height != out->height)
+    return rst_fail(err, RST_ERROR_USAGE, "output is %zu x %zu, the input %zu x %zu", out->width, out->height,
+                    in->width, in->height);
+  return RST_OK;
+}
+
+static rst_status init_grids(rst_run *run, rst_error *err) {
+  const size_t multiple = rst_architecture_multiple(&run->model->architecture);
+  /* Any larger, and sizes of maps would not fit anyway. */
+  if (run->input->width > SIZE_MAX / 4096 || run->input->height > SIZE_MAX / 4096)
+    return rst_fail_memory(err, "the feature maps");
+  run->width = rst_round_up(run->input->width, multiple);
+  run->height = rst_round_up(run->input->height, multiple);
+  rst_status status = RST_OK;
+  for (int l = 0; l < run->model->architecture.levels && status == RST_OK; l++)
+    status = rst_grid_init(&run->grid[l], run->width >> l, run->height >> l, 0, err);
+  return status;
+}
+
+rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
+                       const rst_restore_options *options, rst_error *err) {
+  const rst_restore_options o = options == NULL ? (rst_restore_options){0} : *options;
+  rst_status status = check_pixels(model, input, output, err);
+  if (status != RST_OK) return status;
+  rst_run run = {.model = model,
+                 .kernels = model->kernels,
+                 .input = input,
+                 .output = output,
+                 .threads = o.threads > 0 ? o.threads : omp_get_num_procs(),
+                 .progress = o.progress,
+                 .user = o.user,
+                 .planning = true};
+  status = init_grids(&run, err);
+  if (status == RST_OK) status = walk(&run, err);
+  run.planning = false;
+  if (status == RST_OK) status = buffers_alloc(&run, err);
+  if (status == RST_OK) status = walk(&run, err);
+  run_free(&run);
+  return status;
+}

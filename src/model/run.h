@@ -1,0 +1,82 @@
+/* run.h - one run of a model over a picture.
+ *
+ * The network is walked twice by the same code: planning, in which maps and buffers are only counted, and then
+ * for real with buffers of the sizes found. */
+#ifndef RST_MODEL_RUN_H
+#define RST_MODEL_RUN_H
+
+#include "model/grid.h"
+#include "model/map.h"
+#include "model/model.h"
+#include "model/sweep.h"
+
+/* Bytes of the buffers, the largest that any sweep asked for. */
+typedef struct rst_needs {
+  size_t ring, carry, operand[2], values[2], sums; /* of each worker */
+  size_t border_rows, partials, attention, folded, product; /* of the run */
+} rst_needs;
+
+typedef struct rst_run {
+  const rst_model *model;
+  const rst_kernels *kernels;
+  const rst_pixels *input, *output;
+  size_t width, height; /* padded to the network's multiple */
+  rst_grid grid[RST_MAX_LEVELS];
+  int threads;
+
+  bool planning;
+  rst_needs needs;
+  size_t map_bytes, map_peak; /* of maps alive now, of the most so far */
+
+  rst_worker *workers; /* [threads] */
+  uint8_t *border_rows;
+  float *partials;  /* attention statistics per chunk and column of cells */
+  float *attention; /* per cell: transposed attention matrices of all heads */
+  void *folded;     /* per cell: attention multiplied into project_out, packed */
+  float *product;   /* bf16: one cell's, before rounding */
+
+  double work_done, work_total; /* multiply-adds, for the progress */
+  rst_progress progress;
+  void *user;
+} rst_run;
+
+/* What a sweep needs from a worker, per output pixel. */
+typedef struct rst_sweep_needs {
+  size_t operand[2]; /* elements */
+  size_t values[2];  /* floats */
+  size_t sums;       /* floats, at once */
+} rst_sweep_needs;
+
+/* Completes the sweep (size, strip, cuts, buffers) for a level and runs it over chunks [first, end), or counts what it
+ * needs. The caller sets source, in_place, ring_pixel and callbacks. */
+void rst_run_sweep_part(rst_run *run, int level, rst_sweep *sweep, rst_sweep_needs needs, size_t first, size_t end);
+void rst_run_sweep(rst_run *run, int level, rst_sweep *sweep, rst_sweep_needs needs);
+
+/* Maps of the run. */
+rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, size_t channels, rst_error *err);
+void rst_run_map_free(rst_run *run, rst_map *map);
+
+/* Adds `work` multiply-adds and tells the progress; RST_CANCELLED when that says stop. */
+rst_status rst_run_advance(rst_run *run, double work, rst_error *err);
+
+static inline void rst_need(size_t *most, size_t bytes) { *most = *most > bytes ? *most : bytes; }
+
+/* block.c: one transformer block, in place. */
+rst_status rst_block_run(rst_run *run, const rst_block *block, int level, rst_map *map, rst_error *err);
+/* attention.c: x += MDTA(norm1(x)). */
+void rst_attention_run(rst_run *run, const rst_block *block, int level, rst_map *map);
+/* frame.c: what is around the blocks. */
+void rst_patch_embed_run(rst_run *run, rst_map *out);
+void rst_down_run(rst_run *run, int level, const rst_map *in, rst_map *out);
+/* out = reduce_chan(concat(up(in), out)); levels above the first */
+void rst_up_reduce_run(rst_run *run, int level, const rst_map *in, rst_map *out);
+/* out = concat(up(in), skip) at the first level; in and skip are consumed: their memory is given back on the way */
+void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out);
+void rst_skip_conv_run(rst_run *run, rst_map *map); /* map += skip_conv(patch_embed(picture)) */
+void rst_output_run(rst_run *run, const rst_map *in);
+
+/* pixels.c: samples of the caller's pictures as floats. */
+void rst_pixels_load(const rst_pixels *p, size_t x, size_t y, float *channels);
+void rst_pixels_store(const rst_pixels *p, size_t x, size_t y, const float *channels);
+
+#endif

@@ -1,0 +1,154 @@
+#include "model/sweep.h"
+
+#include <omp.h>
+#include <string.h>
+
+enum {
+  RING_ROWS = 3,
+  BAND_ROWS = 128 /* about; fewer cost more rows made twice, more cost balance and memory for the carry */
+};
+
+static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Bands for chunks [first, end): a multiple of the threads where there are enough chunks. */
+static size_t band_count(const size_t *chunks, size_t first, size_t end, int threads) {
+  const size_t rows = chunks[end] - chunks[first], t = (size_t)threads;
+  return min_size(t * ((rows + t * BAND_ROWS - 1) / (t * BAND_ROWS)), end - first);
+}
+
+/* The first chunk of band b of `bands`. */
+static size_t band_start(size_t first, size_t end, size_t b, size_t bands) { return first + (end - first) * b / bands; }
+
+size_t rst_sweep_bands(const size_t *chunks, size_t chunk_count, int threads) {
+  return band_count(chunks, 0, chunk_count, threads);
+}
+
+size_t rst_sweep_band_rows(const size_t *chunks, size_t chunk_count, int threads) {
+  const size_t bands = rst_sweep_bands(chunks, chunk_count, threads);
+  size_t most = 0;
+  for (size_t b = 0; b < bands; b++) {
+    const size_t rows =
+        chunks[band_start(0, chunk_count, b + 1, bands)] - chunks[band_start(0, chunk_count, b, bands)];
+    most = rows > most ? rows : most;
+  }
+  return most;
+}
+
+/* ---- One band ------------------------------------------------------------------------------ */
+
+typedef struct band {
+  const rst_sweep *s;
+  rst_worker *w;
+  size_t first_chunk, end_chunk;
+  size_t y0, y1;               /* output rows */
+  const uint8_t *above, *below; /* old rows y0 - 1 and y1 of the source, or NULL: as they are in it */
+} band;
+
+typedef struct strip {
+  size_t x, n;         /* columns to make; n may be 0 in the last one */
+  size_t out_x, out_n; /* columns to consume */
+  bool last;           /* reaches the right edge */
+} strip;
+
+/* The strip that begins with output column out_x. */
+static strip next_strip(const rst_sweep *s, size_t out_x) {
+  strip t = {.out_x = out_x, .x = out_x == 0 ? 0 : out_x + 1};
+  size_t cut = 0;
+  while (s->column_cuts[cut] <= out_x) cut++;
+  const size_t limit = s->column_cuts[cut];
+  t.n = min_size(min_size(s->strip, limit + 1 - t.x), s->width - t.x);
+  t.last = t.x + t.n == s->width && limit == s->width;
+  t.out_n = (t.last ? s->width : t.x + t.n - 1) - out_x;
+  return t;
+}
+
+static const void *source_row(const band *b, size_t x, size_t y) {
+  const rst_map *source = b->s->source;
+  if (source == NULL) return NULL;
+  if (y + 1 == b->y0 && b->above != NULL) return b->above + x * source->pixel;
+  if (y == b->y1 && b->below != NULL) return b->below + x * source->pixel;
+  return rst_map_at(source, x, y);
+}
+
+/* Ring rows hold columns x - 2 .. x + n, one more than what the strip makes on the right for the zero padding. */
+static uint8_t *ring_row(const band *b, size_t slot) {
+  return b->w->ring + slot * (b->s->strip + 3) * b->s->ring_pixel;
+}
+
+/* Makes hidden row y - 1 + y0 ... `line` counts from 0 at row y0 - 1. */
+static void make_row(const band *b, const strip *t, size_t line) {
+  const rst_sweep *s = b->s;
+  const size_t pixel = s->ring_pixel;
+  uint8_t *row = ring_row(b, line % RING_ROWS);
+  const size_t y = b->y0 + line - 1; /* wraps to SIZE_MAX above the picture */
+  if (y >= s->height) {
+    memset(row, 0, (t->n + 3) * pixel);
+    return;
+  }
+  uint8_t *carry = b->w->carry + line * 2 * pixel;
+  if (t->x == 0)
+    memset(row, 0, 2 * pixel);
+  else
+    memcpy(row, carry, 2 * pixel);
+  if (t->n > 0) s->produce(s, b->w, source_row(b, t->x, y), t->x, y, t->n, row + 2 * pixel);
+  if (t->last) memset(row + (t->n + 2) * pixel, 0, pixel);
+  memcpy(carry, row + t->n * pixel, 2 * pixel);
+}
+
+static void run_strip(const band *b, const strip *t) {
+  const rst_sweep *s = b->s;
+  const size_t skip = (t->out_x + 1 - t->x) * s->ring_pixel; /* ring columns start at x - 2, rows[] at out_x - 1 */
+  size_t chunk = b->first_chunk;
+  make_row(b, t, 0);
+  make_row(b, t, 1);
+  for (size_t y = b->y0; y < b->y1; y++) {
+    const size_t line = y - b->y0 + 2;
+    make_row(b, t, line);
+    const void *rows[3];
+    for (size_t i = 0; i < 3; i++) rows[i] = ring_row(b, (line - 2 + i) % RING_ROWS) + skip;
+    if (t->out_n > 0) s->consume(s, b->w, rows, t->out_x, y, t->out_n);
+    if (y + 1 == s->chunks[chunk + 1]) {
+      if (s->chunk_done != NULL && t->out_n > 0) s->chunk_done(s, b->w, chunk, t->out_x);
+      chunk++;
+    }
+  }
+}
+
+static void run_band(const band *b) {
+  for (size_t x = 0; x < b->s->width;) {
+    const strip t = next_strip(b->s, x);
+    run_strip(b, &t);
+    x += t.out_n;
+  }
+}
+
+/* ---- All bands ----------------------------------------------------------------------------- */
+
+/* Keeps the two rows at the border above band b, before anything is overwritten. */
+static void keep_border(const rst_sweep *s, size_t b, size_t y) {
+  const size_t row = s->width * s->source->pixel;
+  memcpy(s->border_rows + (2 * b - 2) * row, rst_map_at(s->source, 0, y - 1), 2 * row);
+}
+
+void rst_sweep_run(const rst_sweep *s, size_t first, size_t end) {
+  const size_t bands = band_count(s->chunks, first, end, s->threads);
+  const size_t row = s->in_place ? s->width * s->source->pixel : 0;
+  if (s->in_place) {
+#pragma omp parallel for schedule(static) num_threads(s->threads)
+    for (size_t b = 1; b < bands; b++) keep_border(s, b, s->chunks[band_start(first, end, b, bands)]);
+  }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(s->threads)
+  for (size_t i = 0; i < bands; i++) {
+    band b = {.s = s,
+              .w = &s->workers[omp_get_thread_num()],
+              .first_chunk = band_start(first, end, i, bands),
+              .end_chunk = band_start(first, end, i + 1, bands)};
+    b.y0 = s->chunks[b.first_chunk], b.y1 = s->chunks[b.end_chunk];
+    if (s->in_place) {
+      /* Of the pair kept at a border, the band below needs the first row, the band above the second. */
+      if (i > 0) b.above = s->border_rows + (2 * i - 2) * row;
+      if (i + 1 < bands) b.below = s->border_rows + (2 * i + 1) * row;
+    }
+    run_band(&b);
+  }
+}

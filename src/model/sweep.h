@@ -1,0 +1,67 @@
+/* sweep.h - one pass over a picture or map, in which every output pixel sees a 3 x 3 neighbourhood of something
+ * that is made on the way and never stored: hidden layers of a block, pixels of a map with zero padding.
+ *
+ * The rows are cut into bands, which threads take; a band is walked in strips of columns from left to right, a
+ * strip row by row from top to bottom. A strip keeps three rows of its columns in a ring:
+ *
+ *          columns of the strip      produce makes row y + 1 of columns [x, x + n),
+ *        . c c|# # # # # #           consume turns rows y - 1 .. y + 1 into outputs [x - 1, x + n - 1) of row y:
+ *        . c c|# # # # # #           one column to the left, so that nothing is made twice. The two columns c come
+ *        . c c|# # # # # #           from the strip before, through `carry`.
+ *
+ * Because outputs trail the inputs by a row and a column, consume may overwrite the map that produce reads: only
+ * the rows at the borders between bands are needed in their old form by two bands, and are kept aside. */
+#ifndef RST_MODEL_SWEEP_H
+#define RST_MODEL_SWEEP_H
+
+#include "model/map.h"
+
+/* What one thread works with. The buffers are uninitialised and hold what the pass makes of them. */
+typedef struct rst_worker {
+  uint8_t *ring, *carry; /* of the sweep */
+  void *operand[2];      /* elements: left operands of products */
+  float *values[2];      /* results of products */
+  float *sums;           /* of attention's statistics */
+} rst_worker;
+
+typedef struct rst_sweep rst_sweep;
+
+/* Makes columns [x, x + n) of row y into `out` (ring pixels). `source` is the first of them in the source map, in its
+ * old form; NULL when the sweep has no source. */
+typedef void rst_produce(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n,
+                         void *out);
+/* Takes outputs [x, x + n) of row y; rows[i] points at column x - 1 of row y - 1 + i. */
+typedef void rst_consume(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n);
+/* A strip's rows [y0, y1) of one chunk have all been consumed; x is an output column of the strip. */
+typedef void rst_chunk_done(const rst_sweep *s, rst_worker *w, size_t chunk, size_t x);
+
+struct rst_sweep {
+  size_t width, height;
+  const rst_map *source; /* of the same size, or NULL */
+  bool in_place;         /* consume writes to the source */
+  size_t strip;          /* columns at once, 2 or more */
+  size_t ring_pixel;     /* bytes */
+  rst_produce *produce;
+  rst_consume *consume;
+  rst_chunk_done *chunk_done; /* may be NULL */
+  const void *context;        /* for the callbacks */
+
+  /* Outputs of a strip never cross a cut, nor do chunks; bands are made of whole chunks. */
+  const size_t *column_cuts; /* rising, the last one is width */
+  const size_t *chunks;      /* first rows, rising; chunks[chunk_count] is height */
+  size_t chunk_count;
+
+  int threads;
+  rst_worker *workers;  /* [threads] */
+  uint8_t *border_rows; /* in place: two source rows for each border between bands */
+};
+
+/* Makes the outputs of chunks [first, end). In place only for all of them at once. */
+void rst_sweep_run(const rst_sweep *s, size_t first, size_t end);
+
+/* How many bands the chunks are cut into, and the rows of the tallest. The cut depends on the number of threads; what
+ * is computed does not. */
+size_t rst_sweep_bands(const size_t *chunks, size_t chunk_count, int threads);
+size_t rst_sweep_band_rows(const size_t *chunks, size_t chunk_count, int threads);
+
+#endif
