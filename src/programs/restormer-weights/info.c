@@ -1,0 +1,123 @@
+#include "programs/restormer-weights/info.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "programs/common/cli.h"
+
+/* ---- Table --------------------------------------------------------------------------------- */
+
+/* A manifest's free text must not drive the terminal: C0 and C1 control characters become '?', line ends
+ * spaces. */
+static void print_text(const char *label, const char *text) {
+  if (text[0] == '\0') return;
+  printf("%-12s ", label);
+  for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+    if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) {
+      putchar('?');
+      c++;
+    } else if (*c == '\n' || *c == '\t') {
+      putchar(' ');
+    } else {
+      putchar(*c < 0x20 || *c == 0x7f ? '?' : *c);
+    }
+  }
+  putchar('\n');
+}
+
+static void print_row(const char *stage, int width, int blocks, int heads, int hidden, bool attention) {
+  printf("%-16s  %6d  %6d  ", stage, width, blocks);
+  if (attention) {
+    printf("%5d", heads);
+  } else {
+    printf("%5s", "-");
+  }
+  printf("  %10d  %s\n", hidden, attention ? "MDTA, GDFN" : "GDFN");
+}
+
+static void print_stages(const rst_architecture *a) {
+  int top = a->levels > 1 ? 1 : 0; /* the level whose width decoder level 1 and the refinement have */
+  char stage[32];
+  printf("\n%-16s  %6s  %6s  %5s  %10s  %s\n", "stage", "width", "blocks", "heads", "ffn hidden", "block");
+  for (int l = 0; l < a->levels - 1; l++) {
+    snprintf(stage, sizeof stage, "encoder_level%d", l + 1);
+    print_row(stage, a->dim << l, a->num_blocks[l], a->heads[l], a->ffn_hidden[l], a->attention[l]);
+  }
+  int last = a->levels - 1;
+  print_row("latent", a->dim << last, a->num_blocks[last], a->heads[last], a->ffn_hidden[last],
+            a->attention[last]);
+  for (int l = a->levels - 2; l >= 0; l--) {
+    int wide = l > 0 ? l : top;
+    snprintf(stage, sizeof stage, "decoder_level%d", l + 1);
+    print_row(stage, a->dim << wide, a->num_blocks[l], a->heads[l], a->ffn_hidden[wide], a->attention[l]);
+  }
+  print_row("refinement", a->dim << top, a->num_refinement_blocks, a->heads[0], a->ffn_hidden[top],
+            a->attention[0]);
+}
+
+void info_print_table(const rst_weights_info *info, size_t width, size_t height) {
+  const rst_architecture *a = &info->architecture;
+  print_text("name", info->name);
+  print_text("task", info->task);
+  print_text("license", info->license);
+  print_text("source", info->source);
+  printf("%-12s %d in, %d out%s\n", "channels", a->in_channels, a->out_channels,
+         a->dual_pixel ? ", dual pixel" : "");
+  printf("%-12s %s\n", "output", a->residual ? "input + network" : "network alone");
+  printf("%-12s %s\n", "layer norm", a->norm_bias ? "WithBias" : "BiasFree");
+  printf("%-12s %s\n", "bias", a->bias ? "yes" : "no");
+  printf("%-12s %" PRIu64 "\n", "parameters", info->parameters);
+  printf("%-12s %s, %" PRIu64 " bytes\n", "stored as", info->dtype, info->bytes);
+  printf("%-12s %.2f for %zux%zu (convolutions, as the papers count)\n", "GMAC",
+         (double)rst_architecture_macs(a, width, height) / 1e9, width, height);
+  print_stages(a);
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+static void print_json_text(const char *key, const char *text) {
+  printf("  \"%s\": ", key);
+  cli_print_json_string(stdout, text);
+  printf(",\n");
+}
+
+static void print_json_ints(const char *key, const int *values, int count) {
+  printf("    \"%s\": [", key);
+  for (int i = 0; i < count; i++) printf("%s%d", i > 0 ? ", " : "", values[i]);
+  printf("],\n");
+}
+
+static const char *truth(bool value) {
+  return value ? "true" : "false";
+}
+
+/* With the keys of a manifest's `model`. */
+static void print_json_model(const rst_architecture *a) {
+  printf("  \"model\": {\n");
+  printf("    \"in_channels\": %d,\n    \"out_channels\": %d,\n", a->in_channels, a->out_channels);
+  printf("    \"dim\": %d,\n", a->dim);
+  print_json_ints("num_blocks", a->num_blocks, a->levels);
+  printf("    \"num_refinement_blocks\": %d,\n", a->num_refinement_blocks);
+  print_json_ints("heads", a->heads, a->levels);
+  print_json_ints("ffn_hidden", a->ffn_hidden, a->levels);
+  printf("    \"bias\": %s,\n", truth(a->bias));
+  printf("    \"layer_norm\": \"%s\",\n", a->norm_bias ? "WithBias" : "BiasFree");
+  printf("    \"attention\": [");
+  for (int i = 0; i < a->levels; i++)
+    printf("%s\"%s\"", i > 0 ? ", " : "", a->attention[i] ? "mdta" : "none");
+  printf("],\n    \"dual_pixel\": %s,\n    \"residual\": %s\n  },\n", truth(a->dual_pixel),
+         truth(a->residual));
+}
+
+void info_print_json(const rst_weights_info *info, size_t width, size_t height) {
+  printf("{\n");
+  print_json_text("name", info->name);
+  print_json_text("task", info->task);
+  print_json_text("license", info->license);
+  print_json_text("source", info->source);
+  print_json_model(&info->architecture);
+  printf("  \"parameters\": %" PRIu64 ",\n  \"dtype\": \"%s\",\n  \"bytes\": %" PRIu64 ",\n",
+         info->parameters, info->dtype, info->bytes);
+  printf("  \"width\": %zu,\n  \"height\": %zu,\n  \"macs\": %" PRIu64 "\n}\n", width, height,
+         rst_architecture_macs(&info->architecture, width, height));
+}
