@@ -2,6 +2,7 @@
 #ifndef RST_IMAGE_IMAGE_H
 #define RST_IMAGE_IMAGE_H
 
+#include <math.h>
 #include <stdint.h>
 
 #include "base/file.h"
@@ -93,11 +94,14 @@ static inline bool rst_has_alpha(int channels) {
 /* One sample in another type: floats are clamped (NaN becomes 0), scaled and rounded to the nearest integer,
  * and so are integers that lose bits; 8 bits become 16 exactly (times 257); floats of integers are v / 255
  * and v / 65535. */
+static inline float rst_clamp01(float v) {
+  return v > 0 ? v < 1 ? v : 1 : 0;
+}
 static inline uint8_t rst_u8_of_f32(float v) {
-  return v > 0 ? v < 1 ? (uint8_t)(v * 255 + 0.5f) : 255 : 0;
+  return (uint8_t)rintf(rst_clamp01(v) * 255);
 }
 static inline uint16_t rst_u16_of_f32(float v) {
-  return v > 0 ? v < 1 ? (uint16_t)((double)v * 65535 + 0.5) : 65535 : 0;
+  return (uint16_t)rintf(rst_clamp01(v) * 65535);
 }
 static inline uint8_t rst_u8_of_u16(uint16_t v) {
   return (uint8_t)((v * 255u + 32767) / 65535);

@@ -1,0 +1,195 @@
+/* Pictures as users have them on networks as they were trained: grey on RGB and the other way round, alpha,
+ * two views.
+ *
+ * The network sees one or two views of 1 or 3 channels and gives 1 or 3. A picture with as many colour
+ * channels goes through in one run, read and written in place. A grey one on an RGB network is read as three
+ * equal channels, and the mean of the three results is its grey. A colour one on a grey network takes a run
+ * for each channel. */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "image/image.h"
+#include "restormer.h"
+
+/* How a picture fits the model. */
+typedef struct plan {
+  int views;         /* 2: dual pixel */
+  int view_channels; /* of each view that the network sees */
+  int colors;        /* of the picture: 1 or 3 */
+  int runs;          /* 3: channel by channel */
+  bool average;      /* three results become one grey */
+} plan;
+
+/* The caller's progress callback, which is to see the runs as one. */
+typedef struct shared_progress {
+  const rst_restore_options *options;
+  int run, runs;
+} shared_progress;
+
+static bool report(void *user, double fraction) {
+  const shared_progress *p = user;
+  return p->options->progress(p->options->user, (p->run + fraction) / p->runs);
+}
+
+/* ---- Whether it fits ----------------------------------------------------------------------- */
+
+static rst_status check_picture(const rst_picture *picture, const char *which, rst_error *err) {
+  if (picture->samples == NULL || picture->width == 0 || picture->height == 0 || picture->channels < 1 ||
+      picture->channels > 4)
+    return rst_fail(err, RST_ERROR_USAGE, "the %s picture is empty", which);
+  if (picture->sample != RST_SAMPLE_F32) return RST_OK;
+  const float *samples = picture->samples;
+  size_t channels = (size_t)picture->channels;
+  for (size_t i = 0; i < picture->width * picture->height * channels; i++)
+    if (!isfinite(samples[i]))
+      return rst_fail(err, RST_ERROR_INPUT, "the %s picture has a sample that is not finite at (%zu, %zu)",
+                      which, i / channels % picture->width, i / channels / picture->width);
+  return RST_OK;
+}
+
+static rst_status make_plan(const rst_architecture *a, const rst_picture *input, const rst_picture *right,
+                            plan *p, rst_error *err) {
+  *p = (plan){.views = a->dual_pixel ? 2 : 1, .colors = rst_color_channels(input->channels), .runs = 1};
+  p->view_channels = a->in_channels / p->views;
+  bool usual = p->view_channels * p->views == a->in_channels && a->out_channels == p->view_channels &&
+               (p->view_channels == 1 || p->view_channels == 3);
+  if (!usual)
+    return rst_fail(err, RST_ERROR_USAGE,
+                    "the model takes %d channels and gives %d, expected %d or %d and 1 or 3", a->in_channels,
+                    a->out_channels, p->views, 3 * p->views);
+  if (right == NULL && p->views == 2)
+    return rst_fail(err, RST_ERROR_USAGE, "the model needs the right view of a dual-pixel picture");
+  if (right != NULL && p->views == 1)
+    return rst_fail(err, RST_ERROR_USAGE, "the model takes no right view, it is not a dual-pixel model");
+  if (right != NULL && (right->width != input->width || right->height != input->height))
+    return rst_fail(err, RST_ERROR_USAGE,
+                    "the right view has size %zu x %zu, expected that of the left, %zu x %zu", right->width,
+                    right->height, input->width, input->height);
+  p->average = p->colors < p->view_channels;
+  if (p->colors > p->view_channels) p->runs = p->colors;
+  return RST_OK;
+}
+
+/* ---- Pixels for a run ---------------------------------------------------------------------- */
+
+/* `channels` channels of the picture from channel `first` on; for a grey picture, the same one again and
+ * again. */
+static rst_pixels view_of(const rst_picture *picture, int first, int channels) {
+  bool grey = rst_color_channels(picture->channels) == 1;
+  uint8_t *samples = picture->samples;
+  return (rst_pixels){.samples = samples + (grey ? 0 : (size_t)first * rst_sample_size(picture->sample)),
+                      .sample = picture->sample,
+                      .width = picture->width,
+                      .height = picture->height,
+                      .channels = channels,
+                      .row_stride = (ptrdiff_t)picture->width * picture->channels,
+                      .column_stride = picture->channels,
+                      .channel_stride = grey ? 0 : 1};
+}
+
+/* Interleaved floats without anything else. */
+static rst_pixels floats(float *samples, const rst_picture *size, int channels) {
+  return (rst_pixels){.samples = samples,
+                      .sample = RST_SAMPLE_F32,
+                      .width = size->width,
+                      .height = size->height,
+                      .channels = channels,
+                      .row_stride = (ptrdiff_t)size->width * channels,
+                      .column_stride = channels,
+                      .channel_stride = 1};
+}
+
+/* Copies a view to channels `at`, `at` + 1, ... of `pixels`, interleaved floats. */
+static void gather(const rst_pixels *view, const rst_pixels *pixels, int at) {
+  size_t size = rst_sample_size(view->sample);
+  for (size_t y = 0; y < view->height; y++)
+    for (int c = 0; c < view->channels; c++) {
+      ptrdiff_t from = (ptrdiff_t)y * view->row_stride + c * view->channel_stride;
+      float *to = (float *)pixels->samples + (ptrdiff_t)y * pixels->row_stride + at + c;
+      rst_convert_samples((const uint8_t *)view->samples + from * (ptrdiff_t)size, view->sample,
+                          (size_t)view->column_stride, to, RST_SAMPLE_F32, (size_t)pixels->column_stride,
+                          view->width);
+    }
+}
+
+/* The mean of three channels is the first (and only) colour of `output`. */
+static void average(const float *rgb, rst_picture *output) {
+  size_t size = rst_sample_size(output->sample), step = (size_t)output->channels * size;
+  uint8_t *to = output->samples;
+  for (size_t i = 0; i < output->width * output->height; i++, rgb += 3, to += step) {
+    float mean = (float)(((double)rgb[0] + (double)rgb[1] + (double)rgb[2]) / 3);
+    rst_convert_samples(&mean, RST_SAMPLE_F32, 1, to, output->sample, 1, 1);
+  }
+}
+
+static void copy_alpha(const rst_picture *input, rst_picture *output) {
+  size_t channels = (size_t)input->channels;
+  if (!rst_has_alpha(input->channels)) return;
+  const uint8_t *from = (const uint8_t *)input->samples + (channels - 1) * rst_sample_size(input->sample);
+  uint8_t *to = (uint8_t *)output->samples + (channels - 1) * rst_sample_size(output->sample);
+  rst_convert_samples(from, input->sample, channels, to, output->sample, channels,
+                      input->width * input->height);
+}
+
+/* ---- Running ------------------------------------------------------------------------------- */
+
+/* Buffers for what cannot be read or written in place; NULL where it can. */
+typedef struct buffers {
+  float *views;   /* both views together */
+  float *results; /* three channels that become one */
+} buffers;
+
+static rst_status run_all(const rst_model *model, const plan *p, const rst_picture *input,
+                          const rst_picture *right, const buffers *b, rst_picture *output,
+                          const rst_restore_options *options, rst_error *err) {
+  rst_restore_options run_options = options == NULL ? (rst_restore_options){0} : *options;
+  shared_progress progress = {options, 0, p->runs};
+  if (run_options.progress != NULL) run_options.progress = report, run_options.user = &progress;
+  for (int i = 0; i < p->runs; i++) {
+    progress.run = i;
+    rst_pixels in = view_of(input, i, p->view_channels), out = view_of(output, i, p->view_channels);
+    if (p->views == 2) {
+      rst_pixels both = floats(b->views, input, 2 * p->view_channels);
+      rst_pixels other = view_of(right, i, p->view_channels);
+      gather(&in, &both, 0);
+      gather(&other, &both, p->view_channels);
+      in = both;
+    }
+    if (p->average) out = floats(b->results, input, p->view_channels);
+    rst_status status = rst_restore(model, &in, &out, &run_options, err);
+    if (status != RST_OK) return status;
+  }
+  if (p->average) average(b->results, output);
+  copy_alpha(input, output);
+  return RST_OK;
+}
+
+rst_status rst_restore_picture(const rst_model *model, const rst_picture *input, const rst_picture *right,
+                               rst_sample output_sample, rst_picture *output,
+                               const rst_restore_options *options, rst_error *err) {
+  plan p;
+  *output = (rst_picture){0};
+  rst_status status = check_picture(input, right == NULL ? "input" : "left", err);
+  if (status == RST_OK && right != NULL) status = check_picture(right, "right", err);
+  if (status == RST_OK) status = make_plan(rst_model_architecture(model), input, right, &p, err);
+  if (status != RST_OK) return status;
+  size_t pixels = input->width * input->height, view_size = 2 * (size_t)p.view_channels * sizeof(float);
+  buffers b = {0};
+  rst_picture result = {input->width, input->height, input->channels, output_sample, NULL};
+  result.samples = rst_alloc(pixels, (size_t)input->channels * rst_sample_size(output_sample));
+  if (p.views == 2) b.views = rst_alloc(pixels, view_size);
+  if (p.average) b.results = rst_alloc(pixels, 3 * sizeof(float));
+  if (result.samples == NULL || (p.views == 2 && b.views == NULL) || (p.average && b.results == NULL))
+    status = rst_fail_memory(err, "the restored picture");
+  else
+    status = run_all(model, &p, input, right, &b, &result, options, err);
+  rst_free(b.results);
+  rst_free(b.views);
+  if (status == RST_OK)
+    *output = result;
+  else
+    rst_picture_free(&result);
+  return status;
+}
