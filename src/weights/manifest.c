@@ -243,7 +243,7 @@ static rst_status read_files(const cJSON *files, rst_manifest *manifest, rst_err
 static rst_status check_format(const cJSON *root, const char *path, rst_error *err) {
   /* Before all else, so that some other JSON is called what it is, and not a manifest with unknown keys. */
   const cJSON *format = cJSON_IsObject(root) ? cJSON_GetObjectItemCaseSensitive(root, "format") : NULL;
-  if (!cJSON_IsString(format) || strcmp(format->valuestring, "restormer-weights") != 0)
+  if (format == NULL || !cJSON_IsString(format) || strcmp(format->valuestring, "restormer-weights") != 0)
     return rst_fail(err, RST_ERROR_WEIGHTS,
                     "%s: not a weight manifest: expected an object with \"format\": "
                     "\"restormer-weights\"",

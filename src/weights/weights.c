@@ -141,7 +141,8 @@ static size_t count_inline_values(const cJSON *tensors) {
   size_t count = 0;
   for (const cJSON *entry = tensors->child; entry != NULL; entry = entry->next) {
     const cJSON *data = cJSON_IsObject(entry) ? cJSON_GetObjectItemCaseSensitive(entry, "data") : NULL;
-    for (const cJSON *item = cJSON_IsArray(data) ? data->child : NULL; item != NULL; item = item->next)
+    for (const cJSON *item = data != NULL && cJSON_IsArray(data) ? data->child : NULL; item != NULL;
+         item = item->next)
       count++;
   }
   return count;

@@ -16,7 +16,7 @@ static void put_file(uint64_t length, const char *header, size_t size) {
   size_t n = strlen(header);
   assert_true(8 + n + size <= sizeof file);
   for (int i = 0; i < 8; i++) file[i] = (uint8_t)(length >> (8 * i));
-  memcpy(file + 8, header, n);
+  for (size_t i = 0; i < n; i++) file[8 + i] = (uint8_t)header[i];
   for (size_t i = 0; i < size; i++) file[8 + n + i] = (uint8_t)i;
   scratch_put("t.safetensors", file, 8 + n + size);
 }
@@ -121,7 +121,8 @@ static void test_header_lengths_beyond_the_file_are_refused(void **state) {
   uint8_t *big = malloc(size);
   assert_non_null(big);
   memset(big, ' ', size);
-  memcpy(big, "\1\0\0\1\0\0\0\0{}", 10); /* 2^24 + 1 */
+  static const uint8_t length[8] = {1, 0, 0, 1}; /* 2^24 + 1 */
+  memcpy(big, length, sizeof length);
   scratch_put("t.safetensors", big, size);
   free(big);
   assert_refused("t.safetensors: safetensors header of 16777217 bytes, expected at most 16777216");
