@@ -190,11 +190,47 @@ const rst_architecture *rst_model_architecture(const rst_model *model);
 /* `fraction` grows from 0 to 1; return true to go on, false to cancel. Called from one thread at a time. */
 typedef bool (*rst_progress)(void *user, double fraction);
 
+typedef enum rst_blend {
+  RST_BLEND_RAMP,   /* weights rise linearly over the middle third of the overlap: no visible seam, and what lies within
+                       a third of it from a tile's border counts for nothing */
+  RST_BLEND_UNIFORM /* plain mean of the tiles over a pixel, as the authors' demo does */
+} rst_blend;
+
 typedef struct rst_restore_options {
-  int threads;           /* 0: as many as the process may use; the result does not depend on it */
+  int threads; /* 0: as many as the process may use; the result does not depend on it */
+
+  /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this many
+   * pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
+  size_t window;
+
+  /* Memory, in bytes, that the run may take in all, weights included (rst_plan.bytes). A picture that would take more is run in
+   * tiles as large as fit. 0: no limit. */
+  uint64_t max_memory;
+
+  /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what max_memory asks for.
+   * Attention is global, so tiles change the result. */
+  size_t tile;
+  size_t overlap; /* of neighbouring tiles, pixels, below `tile`; with tile == 0 it is chosen */
+  rst_blend blend;
+
   rst_progress progress; /* may be NULL */
   void *user;            /* passed to progress */
 } rst_restore_options;
+
+/* What a run will take. */
+typedef struct rst_plan {
+  uint64_t weight_bytes;  /* packed weights */
+  uint64_t working_bytes; /* maps and buffers at their peak */
+  uint64_t bytes;         /* both, and the caller's float pictures in tiled runs */
+  size_t tile, overlap;   /* tile == 0: the whole picture at once */
+  size_t tiles;           /* number of them, 1 for the whole picture */
+} rst_plan;
+
+/* Plans the run of such a model on a width x height picture without doing anything. Either options may be NULL.
+ * RST_ERROR_USAGE (options do not fit), RST_ERROR_MEMORY (not even the smallest tile fits into max_memory). */
+rst_status rst_plan_restore(const rst_architecture *architecture, const rst_model_options *model_options,
+                            size_t width, size_t height, const rst_restore_options *options, rst_plan *plan,
+                            rst_error *err);
 
 /* Pixels anywhere in memory: sample c of pixel (x, y) is at
  * samples[y * row_stride + x * column_stride + c * channel_stride] (strides in samples), so that planar

@@ -329,8 +329,8 @@ static size_t count_blocks(const rst_architecture *a) {
   return n;
 }
 
-rst_status rst_model_create(const rst_weights *weights, const rst_model_options *options, rst_model **model,
-                            rst_error *err) {
+rst_status rst_model_outline(const rst_architecture *architecture, const rst_model_options *options, rst_model **model,
+                             rst_error *err) {
   *model = NULL;
   const rst_model_options o = options == NULL ? (rst_model_options){0} : *options;
   const rst_kernels *kernels = rst_kernels_for(o.isa, o.precision);
@@ -339,31 +339,42 @@ rst_status rst_model_create(const rst_weights *weights, const rst_model_options 
                     rst_isa_name(o.isa));
   rst_model *m = rst_alloc_zeroed(1, sizeof *m);
   if (m == NULL) return rst_fail_memory(err, "the model");
-  m->architecture = *rst_weights_architecture(weights);
+  m->architecture = *architecture;
   m->kernels = kernels;
   m->exact = rst_kernels_for(o.isa, RST_PRECISION_F32);
-  m->block_count = count_blocks(&m->architecture);
+  m->block_count = count_blocks(architecture);
   m->blocks = rst_alloc_zeroed(m->block_count, sizeof *m->blocks);
-  rst_status status = m->blocks == NULL ? rst_fail_memory(err, "the model") : RST_OK;
-  if (status == RST_OK) {
-    lay_out_stages(m);
-    place count = {0};
-    take_all(&count, m);
-    m->arena_bytes = count.used;
-    m->arena = rst_pages_alloc(m->arena_bytes);
-    if (m->arena == NULL) status = rst_fail_memory(err, "the packed weights");
+  if (m->blocks == NULL) {
+    rst_model_free(m);
+    return rst_fail_memory(err, "the model");
   }
-  if (status == RST_OK) {
+  lay_out_stages(m);
+  place count = {0};
+  take_all(&count, m);
+  m->arena_bytes = count.used;
+  *model = m;
+  return RST_OK;
+}
+
+rst_status rst_model_create(const rst_weights *weights, const rst_model_options *options, rst_model **model,
+                            rst_error *err) {
+  rst_status status = rst_model_outline(rst_weights_architecture(weights), options, model, err);
+  if (status != RST_OK) return status;
+  rst_model *m = *model;
+  const int threads = options == NULL ? 0 : options->threads;
+  m->arena = rst_pages_alloc(m->arena_bytes);
+  if (m->arena == NULL) {
+    status = rst_fail_memory(err, "the packed weights");
+  } else {
     place fill = {.base = m->arena};
     take_all(&fill, m);
-    status = fill_all(weights, m, o.threads > 0 ? o.threads : omp_get_num_procs(), err);
+    status = fill_all(weights, m, threads > 0 ? threads : omp_get_num_procs(), err);
   }
   if (status != RST_OK) {
     rst_model_free(m);
-    return status;
+    *model = NULL;
   }
-  *model = m;
-  return RST_OK;
+  return status;
 }
 
 void rst_model_free(rst_model *m) {

@@ -57,6 +57,11 @@ struct rst_model {
   size_t arena_bytes;
 };
 
+/* A model of the architecture without its weights: places and sizes are set, pointers to weights are NULL. Ends, also on
+ * failure, with rst_model_free. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+rst_status rst_model_outline(const rst_architecture *architecture, const rst_model_options *options, rst_model **model,
+                             rst_error *err);
+
 static inline size_t rst_padded(size_t channels) { return rst_round_up(channels, RST_GROUP); }
 
 /* Width of the decoder's first level and the refinement. */

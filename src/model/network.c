@@ -116,51 +116,44 @@ static void run_free(rst_run *run) {
   rst_free(run->product);
 }
 
-/* ---- The public function ------------------------------------------------------------------------ */
+/* ---- Entry points --------------------------------------------------------------------------------- */
 
-static rst_status check_pixels(const rst_model *m, const rst_pixels *in, const rst_pixels *out, rst_error *err) {
-  const rst_architecture *a = &m->architecture;
-  if (in->channels != a->in_channels)
-    return rst_fail(err, RST_ERROR_USAGE, "input has %d channels, the model takes %d", in->channels, a->in_channels);
-  if (out->channels != a->out_channels)
-    return rst_fail(err, RST_ERROR_USAGE, "output has %d channels, the model gives %d", out->channels,
-                    a->out_channels);
-  if (in->width == 0 || in->height == 0)
-    return rst_fail(err, RST_ERROR_USAGE, "input is %zu x %zu, expected 1 x 1 or more", in->width, in->height);
-  if (in->width != out->width || in->height != out->height)
-    return rst_fail(err, RST_ERROR_USAGE, "output is %zu x %zu, the input %zu x %zu", out->width, out->height,
-                    in->width, in->height);
-  return RST_OK;
-}
-
-static rst_status init_grids(rst_run *run, rst_error *err) {
-  const size_t multiple = rst_architecture_multiple(&run->model->architecture);
-  /* Any larger, and sizes of maps would not fit anyway. */
-  if (run->input->width > SIZE_MAX / 4096 || run->input->height > SIZE_MAX / 4096)
-    return rst_fail_memory(err, "the feature maps");
-  run->width = rst_round_up(run->input->width, multiple);
-  run->height = rst_round_up(run->input->height, multiple);
+static rst_status init_run(rst_run *run, const rst_model *model, size_t width, size_t height, size_t window,
+                           int threads, rst_error *err) {
+  *run = (rst_run){.model = model, .kernels = model->kernels, .planning = true};
+  run->threads = threads > 0 ? threads : omp_get_num_procs();
+  const size_t multiple = rst_architecture_multiple(&model->architecture);
+  if (width > SIZE_MAX - multiple || height > SIZE_MAX - multiple) return rst_fail_memory(err, "the feature maps");
+  run->width = rst_round_up(width, multiple);
+  run->height = rst_round_up(height, multiple);
   rst_status status = RST_OK;
-  for (int l = 0; l < run->model->architecture.levels && status == RST_OK; l++)
-    status = rst_grid_init(&run->grid[l], run->width >> l, run->height >> l, 0, err);
-  return status;
+  for (int l = 0; l < model->architecture.levels && status == RST_OK; l++)
+    status = rst_grid_init(&run->grid[l], run->width >> l, run->height >> l, window >> l, err);
+  return status == RST_OK ? walk(run, err) : status;
 }
 
-rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
-                       const rst_restore_options *options, rst_error *err) {
-  const rst_restore_options o = options == NULL ? (rst_restore_options){0} : *options;
-  rst_status status = check_pixels(model, input, output, err);
-  if (status != RST_OK) return status;
-  rst_run run = {.model = model,
-                 .kernels = model->kernels,
-                 .input = input,
-                 .output = output,
-                 .threads = o.threads > 0 ? o.threads : omp_get_num_procs(),
-                 .progress = o.progress,
-                 .user = o.user,
-                 .planning = true};
-  status = init_grids(&run, err);
-  if (status == RST_OK) status = walk(&run, err);
+uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, size_t window, int threads) {
+  rst_run run;
+  uint64_t bytes = UINT64_MAX;
+  if (init_run(&run, model, width, height, window, threads, NULL) == RST_OK) {
+    const rst_needs *n = &run.needs;
+    const size_t worker =
+        n->ring + n->carry + n->operand[0] + n->operand[1] + n->values[0] + n->values[1] + n->sums;
+    bytes = (uint64_t)run.map_peak + (uint64_t)run.threads * worker + n->border_rows + n->partials + n->attention +
+            n->folded + n->product;
+  }
+  run_free(&run);
+  return bytes;
+}
+
+rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output, size_t window,
+                           int threads, rst_progress progress, void *user, rst_error *err) {
+  rst_run run;
+  rst_status status = init_run(&run, model, input->width, input->height, window, threads, err);
+  run.input = input;
+  run.output = output;
+  run.progress = progress;
+  run.user = user;
   run.planning = false;
   if (status == RST_OK) status = buffers_alloc(&run, err);
   if (status == RST_OK) status = walk(&run, err);

@@ -75,6 +75,14 @@ void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out);
 void rst_skip_conv_run(rst_run *run, rst_map *map); /* map += skip_conv(patch_embed(picture)) */
 void rst_output_run(rst_run *run, const rst_map *in);
 
+/* network.c: one run over the whole of `input`, whose shape and that of `output` fit the model; window as in
+ * rst_restore_options, threads 0 for all. RST_ERROR_MEMORY or RST_CANCELLED. */
+rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output, size_t window,
+                           int threads, rst_progress progress, void *user, rst_error *err);
+/* Bytes of maps and buffers at their peak in such a run; UINT64_MAX when that does not fit. The model need not be
+ * filled. */
+uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, size_t window, int threads);
+
 /* pixels.c: samples of the caller's pictures as floats. */
 void rst_pixels_load(const rst_pixels *p, size_t x, size_t y, float *channels);
 void rst_pixels_store(const rst_pixels *p, size_t x, size_t y, const float *channels);

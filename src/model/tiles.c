@@ -1,0 +1,273 @@
+/* tiles.c - rst_restore and its plan: the picture at once where it fits, in overlapping tiles otherwise.
+ *
+ * Tiles lie on multiples of the network's 2^(levels - 1) pixels of the padded picture, so that a tile downsamples the
+ * same pixels together as the whole picture does. */
+#include <math.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "model/run.h"
+
+static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+/* ---- Checks -------------------------------------------------------------------------------------- */
+
+static rst_status check_options(const rst_architecture *a, const rst_restore_options *o, rst_error *err) {
+  const size_t multiple = rst_architecture_multiple(a);
+  if (o->window != 0 && o->window < multiple)
+    return rst_fail(err, RST_ERROR_USAGE, "window %zu: expected %zu or more with %d levels", o->window, multiple,
+                    a->levels);
+  if (o->tile % multiple != 0)
+    return rst_fail(err, RST_ERROR_USAGE, "tile %zu: expected a multiple of %zu with %d levels", o->tile, multiple,
+                    a->levels);
+  if (o->tile != 0 && o->overlap >= o->tile)
+    return rst_fail(err, RST_ERROR_USAGE, "overlap %zu: expected less than the tile, %zu", o->overlap, o->tile);
+  return RST_OK;
+}
+
+static rst_status check_pixels(const rst_architecture *a, const rst_pixels *in, const rst_pixels *out, rst_error *err) {
+  if (in->channels != a->in_channels)
+    return rst_fail(err, RST_ERROR_USAGE, "input has %d channels, the model takes %d", in->channels, a->in_channels);
+  if (out->channels != a->out_channels)
+    return rst_fail(err, RST_ERROR_USAGE, "output has %d channels, the model gives %d", out->channels,
+                    a->out_channels);
+  if (in->width == 0 || in->height == 0)
+    return rst_fail(err, RST_ERROR_USAGE, "input is %zu x %zu, expected 1 x 1 or more", in->width, in->height);
+  if (in->width != out->width || in->height != out->height)
+    return rst_fail(err, RST_ERROR_USAGE, "output is %zu x %zu, the input %zu x %zu", out->width, out->height,
+                    in->width, in->height);
+  return RST_OK;
+}
+
+/* ---- Tiles along an axis --------------------------------------------------------------------------- */
+
+typedef struct axis {
+  size_t length, padded; /* pixels; with the network's padding */
+  size_t tile, stride, count;
+} axis;
+
+static axis axis_of(size_t length, size_t tile, size_t overlap, size_t multiple) {
+  axis a = {.length = length, .padded = rst_round_up(length, multiple)};
+  a.tile = min_size(tile, a.padded);
+  a.stride = (tile - overlap) / multiple * multiple;
+  if (a.stride == 0) a.stride = multiple;
+  a.count = 1 + (a.padded - a.tile + a.stride - 1) / a.stride;
+  return a;
+}
+
+static size_t tile_start(const axis *a, size_t i) { return min_size(i * a->stride, a->padded - a->tile); }
+
+/* Weight of pixel x in tile i. Pixels near a tile's inner borders lack neighbours: the ramp from 0 to 1 takes the middle
+ * third of the overlap, so that they count for nothing. */
+static double tile_weight(const axis *a, size_t i, size_t x, rst_blend blend) {
+  const size_t start = tile_start(a, i), end = start + a->tile;
+  if (x < start || x >= end) return 0;
+  if (blend == RST_BLEND_UNIFORM) return 1;
+  double weight = 1;
+  if (i > 0) {
+    const double overlap = (double)(tile_start(a, i - 1) + a->tile - start);
+    weight *= fmin(1, fmax(0, ((double)(x - start) + 0.5 - overlap / 3) / (overlap / 3)));
+  }
+  if (i + 1 < a->count) {
+    const double overlap = (double)(end - tile_start(a, i + 1));
+    weight *= fmin(1, fmax(0, ((double)(end - x) - 0.5 - overlap / 3) / (overlap / 3)));
+  }
+  return weight;
+}
+
+/* weights[i * length + x]: the share of tile i in pixel x. */
+static double *axis_weights(const axis *a, rst_blend blend) {
+  double *weights = rst_alloc_zeroed(a->count, a->length * sizeof *weights);
+  if (weights == NULL) return NULL;
+  for (size_t x = 0; x < a->length; x++) {
+    double sum = 0;
+    for (size_t i = 0; i < a->count; i++) sum += weights[i * a->length + x] = tile_weight(a, i, x, blend);
+    for (size_t i = 0; i < a->count; i++) weights[i * a->length + x] /= sum;
+  }
+  return weights;
+}
+
+/* ---- Plan ------------------------------------------------------------------------------------------ */
+
+enum { MAX_CHOSEN_OVERLAP = 128 };
+
+/* Floats of the caller's size and of a tile that a tiled run keeps. */
+static uint64_t tiled_bytes(const rst_model *m, size_t width, size_t height, size_t tile) {
+  const double pixels = (double)width * (double)height + (double)tile * (double)tile;
+  const double bytes = pixels * m->architecture.out_channels * sizeof(float);
+  return bytes < 1e18 ? (uint64_t)bytes : UINT64_MAX / 2;
+}
+
+static uint64_t add_bytes(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
+
+/* The plan with tiles of the given side, 0 for the whole picture. */
+static rst_plan plan_of(const rst_model *m, size_t width, size_t height, const rst_restore_options *o, size_t tile,
+                        size_t overlap) {
+  const size_t multiple = rst_architecture_multiple(&m->architecture);
+  rst_plan p = {.weight_bytes = m->arena_bytes, .tile = tile, .overlap = overlap, .tiles = 1};
+  if (tile != 0) {
+    const axis ax = axis_of(width, tile, overlap, multiple), ay = axis_of(height, tile, overlap, multiple);
+    p.tiles = ax.count * ay.count;
+    p.working_bytes = add_bytes(rst_network_bytes(m, ax.tile, ay.tile, o->window, o->threads),
+                                tiled_bytes(m, width, height, tile));
+  } else {
+    p.working_bytes = rst_network_bytes(m, width, height, o->window, o->threads);
+  }
+  p.bytes = add_bytes(p.weight_bytes, p.working_bytes);
+  return p;
+}
+
+static size_t chosen_overlap(size_t tile, size_t multiple) {
+  return min_size(tile / 4, MAX_CHOSEN_OVERLAP) / multiple * multiple;
+}
+
+/* The largest tiles that fit into max_memory. */
+static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
+                               rst_plan *plan, rst_error *err) {
+  const size_t multiple = rst_architecture_multiple(&m->architecture);
+  size_t low = 0, high = rst_round_up(width > height ? width : height, multiple) / multiple;
+  while (low < high) { /* low multiples fit (0: untried), more than high do not */
+    const size_t middle = low + (high - low + 1) / 2, tile = middle * multiple;
+    const rst_plan p = plan_of(m, width, height, o, tile, chosen_overlap(tile, multiple));
+    if (p.bytes <= o->max_memory) {
+      *plan = p;
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  if (low > 0) return RST_OK;
+  const rst_plan least = plan_of(m, width, height, o, multiple, 0);
+  return rst_fail(err, RST_ERROR_MEMORY, "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB",
+                  width, height, ceil((double)least.bytes / 1e6), floor((double)o->max_memory / 1e6));
+}
+
+static rst_status make_plan(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
+                            rst_plan *plan, rst_error *err) {
+  *plan = (rst_plan){0};
+  rst_status status = check_options(&m->architecture, o, err);
+  if (status != RST_OK) return status;
+  *plan = plan_of(m, width, height, o, o->tile, o->overlap);
+  if (o->tile == 0 && o->max_memory != 0 && plan->bytes > o->max_memory)
+    return choose_tiles(m, width, height, o, plan, err);
+  return RST_OK;
+}
+
+rst_status rst_plan_restore(const rst_architecture *architecture, const rst_model_options *model_options,
+                            size_t width, size_t height, const rst_restore_options *options, rst_plan *plan,
+                            rst_error *err) {
+  const rst_restore_options o = options == NULL ? (rst_restore_options){0} : *options;
+  rst_model *m;
+  *plan = (rst_plan){0};
+  rst_status status = rst_model_outline(architecture, model_options, &m, err);
+  if (status != RST_OK) return status;
+  status = make_plan(m, width, height, &o, plan, err);
+  rst_model_free(m);
+  return status;
+}
+
+/* ---- Tiled run ------------------------------------------------------------------------------------- */
+
+typedef struct tiled {
+  const rst_model *model;
+  const rst_pixels *input, *output;
+  const rst_restore_options *options;
+  axis x, y;
+  double *x_weights, *y_weights;
+  float *tile;  /* [tile height][tile width][channels]: one tile's result */
+  float *total; /* [height][width][channels] */
+  size_t done;  /* tiles */
+} tiled;
+
+static bool tile_progress(void *user, double fraction) {
+  const tiled *t = user;
+  return t->options->progress(t->options->user, ((double)t->done + fraction) / (double)(t->x.count * t->y.count));
+}
+
+/* The part of the caller's picture that a tile sees; the network pads what the picture lacks. */
+static rst_pixels view(const tiled *t, size_t x, size_t y) {
+  rst_pixels v = *t->input;
+  const ptrdiff_t offset = (ptrdiff_t)y * v.row_stride + (ptrdiff_t)x * v.column_stride;
+  v.samples = (uint8_t *)v.samples + offset * (ptrdiff_t)rst_sample_size(v.sample);
+  v.width = min_size(t->x.tile, v.width - x);
+  v.height = min_size(t->y.tile, v.height - y);
+  return v;
+}
+
+static void blend_tile(const tiled *t, const rst_pixels *result, size_t i, size_t j, size_t x0, size_t y0) {
+  const size_t channels = (size_t)result->channels;
+  for (size_t y = 0; y < result->height; y++)
+    for (size_t x = 0; x < result->width; x++) {
+      const float weight =
+          (float)(t->x_weights[i * t->x.length + x0 + x] * t->y_weights[j * t->y.length + y0 + y]);
+      const float *from = t->tile + (y * result->width + x) * channels;
+      float *to = t->total + ((y0 + y) * t->x.length + x0 + x) * channels;
+      if (weight > 0)
+        for (size_t c = 0; c < channels; c++) to[c] += weight * from[c];
+    }
+}
+
+static rst_status run_tile(tiled *t, size_t i, size_t j, rst_error *err) {
+  const rst_restore_options *o = t->options;
+  const size_t x = tile_start(&t->x, i), y = tile_start(&t->y, j);
+  const rst_pixels in = view(t, x, y);
+  const int channels = t->output->channels;
+  const rst_pixels result = {.samples = t->tile,
+                             .sample = RST_SAMPLE_F32,
+                             .width = in.width,
+                             .height = in.height,
+                             .channels = channels,
+                             .row_stride = (ptrdiff_t)in.width * channels,
+                             .column_stride = channels,
+                             .channel_stride = 1};
+  rst_status status = rst_network_run(t->model, &in, &result, o->window, o->threads,
+                                      o->progress == NULL ? NULL : tile_progress, t, err);
+  if (status == RST_OK) blend_tile(t, &result, i, j, x, y);
+  t->done++;
+  return status;
+}
+
+static rst_status run_tiles(tiled *t, rst_error *err) {
+  rst_status status = RST_OK;
+  for (size_t j = 0; j < t->y.count && status == RST_OK; j++)
+    for (size_t i = 0; i < t->x.count && status == RST_OK; i++) status = run_tile(t, i, j, err);
+  const size_t channels = (size_t)t->output->channels;
+  for (size_t y = 0; y < t->y.length && status == RST_OK; y++)
+    for (size_t x = 0; x < t->x.length; x++)
+      rst_pixels_store(t->output, x, y, t->total + (y * t->x.length + x) * channels);
+  return status;
+}
+
+static rst_status restore_tiled(const rst_model *m, const rst_pixels *in, const rst_pixels *out,
+                                const rst_restore_options *o, const rst_plan *plan, rst_error *err) {
+  const size_t multiple = rst_architecture_multiple(&m->architecture), channels = (size_t)out->channels;
+  tiled t = {.model = m, .input = in, .output = out, .options = o};
+  t.x = axis_of(in->width, plan->tile, plan->overlap, multiple);
+  t.y = axis_of(in->height, plan->tile, plan->overlap, multiple);
+  t.x_weights = axis_weights(&t.x, o->blend);
+  t.y_weights = axis_weights(&t.y, o->blend);
+  t.tile = rst_alloc(t.x.tile * t.y.tile, channels * sizeof *t.tile);
+  size_t pixels;
+  if (rst_mul(in->width, in->height, &pixels)) t.total = rst_alloc_zeroed(pixels, channels * sizeof *t.total);
+  rst_status status;
+  if (t.x_weights == NULL || t.y_weights == NULL || t.tile == NULL || t.total == NULL)
+    status = rst_fail_memory(err, "the tiles");
+  else
+    status = run_tiles(&t, err);
+  rst_free(t.x_weights);
+  rst_free(t.y_weights);
+  rst_free(t.tile);
+  rst_free(t.total);
+  return status;
+}
+
+rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
+                       const rst_restore_options *options, rst_error *err) {
+  const rst_restore_options o = options == NULL ? (rst_restore_options){0} : *options;
+  rst_plan plan;
+  rst_status status = check_pixels(&model->architecture, input, output, err);
+  if (status == RST_OK) status = make_plan(model, input->width, input->height, &o, &plan, err);
+  if (status != RST_OK) return status;
+  if (plan.tile != 0) return restore_tiled(model, input, output, &o, &plan, err);
+  return rst_network_run(model, input, output, o.window, o.threads, o.progress, o.user, err);
+}
