@@ -21,7 +21,7 @@ rst_model *fixture_model(const random_model *model, rst_isa isa, rst_precision p
   rst_error err;
   rst_weights *weights = NULL;
   rst_model *packed = NULL;
-  const rst_model_options options = {.isa = isa, .precision = precision};
+  const rst_model_options options = {.isa = isa, .precision = precision, .threads = 1};
   rst_status status = random_model_write(model, path, &err);
   if (status == RST_OK) status = rst_weights_open(path, &weights, &err);
   if (status == RST_OK) status = rst_model_create(weights, &options, &packed, &err);

@@ -8,8 +8,8 @@
 #include "support/model_fixture.h"
 #include "support/oracle.h"
 
-/* Outputs are around 1. Rounding to float32 gives errors of 1e-6; any mistake gives far more. */
-static const double TOLERANCE = 1e-5;
+/* Outputs are around 1. Rounding to float32 gives errors below 1e-6; any mistake gives far more. */
+static const double TOLERANCE = 4e-6;
 
 typedef struct size {
   size_t height, width;
@@ -48,7 +48,7 @@ static void check(const rst_architecture *a, const size *sizes, size_t count) {
     for (int isa = 0; isa < RST_ISA_COUNT; isa++) {
       if (models[isa] == NULL) continue;
       float *output = fixture_alloc(outputs, sizeof *output);
-      fixture_restore(models[isa], input, sizes[i].height, sizes[i].width, 2, output);
+      fixture_restore(models[isa], input, sizes[i].height, sizes[i].width, 1 + (int)(i % 2), output);
       const double error = largest_error(output, expected, outputs);
       free(output);
       if (error <= TOLERANCE) continue;
@@ -245,7 +245,8 @@ static void no_residual(void **state) {
   check_one(&a, 27, 16);
 }
 
-/* A constant picture and a black one: layer norm meets pixels and channels without any variance. */
+/* Constant pictures: layer norm meets hardly any variance, and multiplies rounding errors by up to 1 /
+ * sqrt(1e-5). */
 static void flat_pictures(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) {
@@ -255,7 +256,7 @@ static void flat_pictures(void **state) {
     const oracle_model oracle = {.architecture = a, .fetch = random_model_fetch, .user = &weights};
     rst_model *model = fixture_model(&weights, RST_ISA_AUTO, RST_PRECISION_F32);
     enum { SIDE = 20, SAMPLES = 3 * SIDE * SIDE };
-    static const float levels[] = {0, 1, 0.25F, -3, 100};
+    static const float levels[] = {0, 1, 0.25F, 1e-3F, -3, 100};
     for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
       float input[SAMPLES], output[SAMPLES];
       double expected[SAMPLES];
@@ -263,7 +264,7 @@ static void flat_pictures(void **state) {
       oracle_network(&oracle, input, SIDE, SIDE, expected);
       fixture_restore(model, input, SIDE, SIDE, 1, output);
       const double error = largest_error(output, expected, SAMPLES);
-      if (!(error <= TOLERANCE * fmax(1, fabs((double)levels[l]))))
+      if (!(error <= 4 * TOLERANCE * fmax(1, fabs((double)levels[l]))))
         fail_msg("a picture of %g, %s: off by %g", (double)levels[l], i == 0 ? "WithBias" : "BiasFree",
                  error);
     }
