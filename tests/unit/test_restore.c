@@ -328,7 +328,7 @@ static void progress_grows_to_one(void **state) {
     watch w = {0};
     rst_error err;
     assert_int_equal(restore_watched(&w, threads, output, &err), RST_OK);
-    assert_true(w.calls >= 8); /* one for each block of this model at least */
+    assert_true(w.calls >= 6); /* one for each block of this model at least */
     assert_false(w.fell);
     assert_false(w.outside);
     if (w.last != 1) fail_msg("the last fraction was %g", w.last);
