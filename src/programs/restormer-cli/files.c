@@ -1,0 +1,61 @@
+#include "files.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool files_ends_in(const char *path, const char *ending) {
+  size_t length = strlen(path), end = strlen(ending);
+  return length >= end && strcasecmp(path + length - end, ending) == 0;
+}
+
+/* The file that will be written: behind `path` where that is a link. free() it; NULL when there is no memory.
+ */
+static char *target(const char *path) {
+  char *resolved = realpath(path, NULL);
+  return resolved ? resolved : strdup(path);
+}
+
+static rst_status check_folder(const char *output, rst_error *err) {
+  char *path = target(output);
+  if (!path) {
+    snprintf(err->message, sizeof err->message, "out of memory");
+    return RST_ERROR_MEMORY;
+  }
+  rst_status status = RST_OK;
+  const char *folder = dirname(path);
+  if (access(folder, W_OK | X_OK) != 0) {
+    snprintf(err->message, sizeof err->message, "%s: cannot write into the folder: %s", output,
+             strerror(errno));
+    status = RST_ERROR_OUTPUT;
+  }
+  free(path);
+  return status;
+}
+
+rst_status files_check_output(const char *output, const char *const *inputs, rst_error *err) {
+  if (!rst_picture_can_write(output)) {
+    snprintf(err->message, sizeof err->message,
+             "%s: the ending names no format to write; expected .png .jpg .jpeg .bmp .tga or .pfm", output);
+    return RST_ERROR_USAGE;
+  }
+  struct stat out, in;
+  if (stat(output, &out) != 0) return check_folder(output, err);
+  for (; *inputs; inputs++) {
+    if (stat(*inputs, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
+      snprintf(err->message, sizeof err->message, "%s: is the input %s; write to another file", output,
+               *inputs);
+      return RST_ERROR_USAGE;
+    }
+  }
+  if (S_ISDIR(out.st_mode)) {
+    snprintf(err->message, sizeof err->message, "%s: is a folder, expected a file", output);
+    return RST_ERROR_OUTPUT;
+  }
+  return S_ISREG(out.st_mode) ? check_folder(output, err) : RST_OK;
+}

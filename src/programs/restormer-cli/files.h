@@ -1,0 +1,17 @@
+/* files.h - what can be said about the files of a run before the long computation. */
+#ifndef RST_CLI_FILES_H
+#define RST_CLI_FILES_H
+
+#include <stdbool.h>
+
+#include "restormer.h"
+
+/* True when the path ends in `ending` (".png"), in any case. */
+bool files_ends_in(const char *path, const char *ending);
+
+/* Refuses an output whose format is not known or that is one of the input files, by whatever link
+ * (RST_ERROR_USAGE), and one whose folder cannot be written to (RST_ERROR_OUTPUT). `inputs` ends with NULL.
+ */
+rst_status files_check_output(const char *output, const char *const *inputs, rst_error *err);
+
+#endif

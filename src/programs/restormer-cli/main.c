@@ -1,0 +1,146 @@
+/* restormer-cli: restores one picture. The flow of a run; everything else is the library's. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "defaults.h"
+#include "files.h"
+#include "options.h"
+#include "programs/common/cli.h"
+#include "progress.h"
+#include "restormer.h"
+
+static void print_version(bool verbose) {
+  printf("restormer-cli %s\n", RST_VERSION);
+  if (!verbose) return;
+  printf("instruction sets:");
+  for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++) {
+    if (rst_isa_available((rst_isa)isa)) printf(" %s", rst_isa_name((rst_isa)isa));
+  }
+  printf("\nused: %s\n", rst_isa_name(rst_isa_best()));
+}
+
+/* `message` with the file's name before it, which the functions that work on memory do not know. */
+static void name_file(rst_error *err, const char *file) {
+  rst_error plain = *err;
+  snprintf(err->message, sizeof err->message, "%.300s: %.700s", file, plain.message);
+}
+
+static rst_status load_model(const cli_options *options, rst_model **model, rst_error *err) {
+  char *path = NULL;
+  rst_weights *weights = NULL;
+  rst_status status = RST_OK;
+  if (!options->weights) status = defaults_weights(&path, err);
+  const char *manifest = options->weights ? options->weights : path;
+  if (status == RST_OK) status = rst_weights_open(manifest, &weights, err);
+  if (status == RST_OK) {
+    rst_weights_info info;
+    rst_weights_get_info(weights, &info);
+    if (options->verbose) {
+      fprintf(stderr, "%s: %s%s%s, %.2f M parameters, %s\n", manifest, info.name, info.task[0] ? ", " : "",
+              info.task, (double)info.parameters / 1e6, info.dtype);
+    }
+    if (info.architecture.dual_pixel != (options->right != NULL)) {
+      snprintf(err->message, sizeof err->message,
+               options->right ? "%s: the model takes one view, but --right gives a second one"
+                              : "%s: a dual-pixel model; give the second view with --right",
+               manifest);
+      status = RST_ERROR_USAGE;
+    }
+  }
+  if (status == RST_OK) {
+    rst_model_options how = {.threads = (int)options->threads};
+    status = rst_model_create(weights, &how, model, err);
+  }
+  rst_weights_close(weights);
+  free(path);
+  return status;
+}
+
+static rst_status read_picture(const char *path, bool verbose, rst_picture *picture, rst_error *err) {
+  rst_status status = rst_picture_read(path, picture, err);
+  if (status == RST_OK && verbose) {
+    fprintf(stderr, "%s: %zu x %zu pixels, %d channel%s of %zu bits\n", path, picture->width, picture->height,
+            picture->channels, picture->channels == 1 ? "" : "s", 8 * rst_sample_size(picture->sample));
+  }
+  return status;
+}
+
+/* As exact as the output's format can hold. */
+static rst_sample output_sample(const char *output, const rst_picture *input) {
+  if (files_ends_in(output, ".pfm")) return RST_SAMPLE_F32;
+  if (files_ends_in(output, ".png") && input->sample == RST_SAMPLE_U16) return RST_SAMPLE_U16;
+  return RST_SAMPLE_U8;
+}
+
+static rst_status restore(const cli_options *options, const rst_model *model, const rst_picture *input,
+                          const rst_picture *right, rst_picture *output, rst_error *err) {
+  progress_bar bar;
+  progress_start(&bar, options->quiet);
+  rst_restore_options how = {.threads = (int)options->threads, .progress = progress_step, .user = &bar};
+  rst_status status =
+      rst_restore_picture(model, input, right, output_sample(options->output, input), output, &how, err);
+  progress_end(&bar);
+  if (status != RST_OK) {
+    name_file(err, options->input);
+    return status;
+  }
+  if (options->verbose) {
+    double gmac =
+        (double)rst_architecture_macs(rst_model_architecture(model), input->width, input->height) / 1e9;
+    fprintf(stderr, "restored in %.2f s, %.1f GMAC\n", progress_seconds(&bar), gmac);
+  }
+  return RST_OK;
+}
+
+static rst_status run(const cli_options *options, rst_error *err) {
+  const char *inputs[] = {options->input, options->right, NULL};
+  rst_model *model = NULL;
+  rst_picture input = {0}, right = {0}, output = {0};
+
+  rst_status status = files_check_output(options->output, inputs, err);
+  if (status == RST_OK) status = load_model(options, &model, err);
+  if (status == RST_OK) status = read_picture(options->input, options->verbose, &input, err);
+  if (status == RST_OK && options->right)
+    status = read_picture(options->right, options->verbose, &right, err);
+  if (status == RST_OK)
+    status = restore(options, model, &input, options->right ? &right : NULL, &output, err);
+  if (status == RST_OK && cli_interrupted()) status = RST_CANCELLED;
+  if (status == RST_OK) status = rst_picture_write(options->output, &output, err);
+
+  rst_picture_free(&output);
+  rst_picture_free(&right);
+  rst_picture_free(&input);
+  rst_model_free(model);
+  return status;
+}
+
+static void print_peak_memory(void) {
+  struct rusage usage;
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return;
+  fprintf(stderr, "peak memory %.1f MB\n", (double)usage.ru_maxrss * 1024 / 1e6); /* ru_maxrss is in KiB */
+}
+
+int main(int argc, char **argv) {
+  cli_options options;
+  switch (options_parse(argc, argv, &options)) {
+    case OPTIONS_HELP:
+      options_print_help();
+      return cli_finish_stdout(PROGRAM, RST_OK);
+    case OPTIONS_VERSION:
+      print_version(options.verbose);
+      return cli_finish_stdout(PROGRAM, RST_OK);
+    case OPTIONS_WRONG:
+      return RST_ERROR_USAGE;
+    case OPTIONS_RESTORE:
+      break;
+  }
+  cli_catch_signals();
+  rst_error err = {0};
+  rst_status status = run(&options, &err);
+  if (status == RST_CANCELLED) return cli_fail(PROGRAM, status, "interrupted");
+  if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
+  if (options.verbose) print_peak_memory();
+  return RST_OK;
+}

@@ -1,0 +1,35 @@
+# Outputs that cannot be written: status 5, no partial file, and an existing output stays as it was.
+. "$TESTS/programs/cli/functions.sh"
+export RESTORMER_WEIGHTS="$identity"
+cp "$pictures/rgb.png" in.png
+
+try restormer-cli in.png missing/out.png
+mkdir folder.png
+try restormer-cli in.png folder.png
+try restormer-cli in.png in.png/out.png
+for ending in png jpg bmp tga pfm; do
+  ln -s /dev/full "full.$ending"
+  try restormer-cli in.png "full.$ending"
+  rm "full.$ending"
+done
+
+echo '--- no room for more than a few bytes'
+echo 'what was there before' >out.bmp
+(ulimit -f 1 && try restormer-cli in.png out.bmp)
+(ulimit -f 1 && try restormer-cli in.png new.bmp)
+cat out.bmp
+
+echo '--- a link keeps being one, and keeps its target'
+mkdir place
+echo old >place/target.png
+ln -s place/target.png link.png
+try restormer-cli in.png link.png
+[ -L link.png ] && cmp link.png place/target.png && restormer-compare in.png place/target.png --max-diff 0 >same && echo 'written behind the link'
+
+echo '--- permissions as for any new file, and kept for an old one'
+(umask 027 && restormer-cli in.png umask.png && ls -l umask.png | cut -c 1-10)
+chmod 600 umask.png
+restormer-cli in.png umask.png && ls -l umask.png | cut -c 1-10
+
+rm -r place same
+ls -A
