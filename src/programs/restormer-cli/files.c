@@ -29,8 +29,14 @@ static rst_status check_folder(const char *output, rst_error *err) {
   }
   rst_status status = RST_OK;
   const char *folder = dirname(path);
-  if (access(folder, W_OK | X_OK) != 0) {
-    snprintf(err->message, sizeof err->message, "%s: cannot write into the folder: %s", output,
+  struct stat found;
+  bool usable = stat(folder, &found) == 0;
+  if (usable && !S_ISDIR(found.st_mode)) {
+    errno = ENOTDIR;
+    usable = false;
+  }
+  if (!usable || access(folder, W_OK | X_OK) != 0) {
+    snprintf(err->message, sizeof err->message, "%s: cannot be written into its folder: %s", output,
              strerror(errno));
     status = RST_ERROR_OUTPUT;
   }
@@ -54,7 +60,7 @@ rst_status files_check_output(const char *output, const char *const *inputs, rst
     }
   }
   if (S_ISDIR(out.st_mode)) {
-    snprintf(err->message, sizeof err->message, "%s: is a folder, expected a file", output);
+    snprintf(err->message, sizeof err->message, "%s: is a directory, expected a file", output);
     return RST_ERROR_OUTPUT;
   }
   return S_ISREG(out.st_mode) ? check_folder(output, err) : RST_OK;

@@ -10,7 +10,7 @@ for threads in 1 2 3 8; do
   echo "-t $threads: exit $?"
 done
 
-echo '--- a 16-bit file of 8-bit values, and integers from the float result'
+echo '--- integers are the float result, clamped and rounded'
 restormer-cli -w model.json in.png out.png
 restormer-cli -w "$identity" once.pfm rounded.png
 restormer-compare out.png rounded.png --max-diff 0 >/dev/null
