@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+"""Tests of the training code: small networks, a few seconds.  python3 test_training.py"""
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+import torch
+from PIL import Image
+
+import degradations
+import fast_cpu
+import metrics
+import photos
+from checkpoints import config_of, load_model, state_dict_of
+from flat import FlatTraining
+from restormer import ModelConfig, Restormer, TransformerBlock, gmac, pad_by_reflection, parameter_count, window_starts
+from schedule import Schedule
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CONFIGS = sorted(os.listdir(os.path.join(HERE, "configs")))
+
+
+def read_config(name):
+    with open(os.path.join(HERE, "configs", name), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def tiny(**options):
+    return ModelConfig(**{"dim": 8, "num_blocks": [1, 1], "num_refinement_blocks": 1, "heads": [1, 2], **options})
+
+
+class Network(unittest.TestCase):
+    def test_published_size_and_cost(self):
+        model = Restormer(ModelConfig())
+        self.assertEqual(parameter_count(model), 26_126_644)
+        self.assertEqual(parameter_count(Restormer(ModelConfig(layer_norm="BiasFree"))), 26_111_668)
+        self.assertAlmostEqual(gmac(ModelConfig()), 140.99, places=2)
+
+    def test_every_number_of_levels_keeps_the_size(self):
+        for levels in range(1, 6):
+            model = Restormer(tiny(num_blocks=[1] * levels, heads=[1] * levels))
+            self.assertEqual(model.restore(torch.rand(1, 3, 17, 21)).shape, (1, 3, 17, 21), levels)
+
+    def test_untrained_network_returns_the_picture(self):
+        picture = torch.rand(1, 3, 16, 16)
+        self.assertTrue(torch.equal(Restormer(tiny())(picture), picture))
+
+    def test_attention_none_has_no_attention_tensors(self):
+        names = Restormer(tiny(attention=["none", "mdta"])).state_dict()
+        self.assertFalse(any(n.startswith("encoder_level1.0.attn") or n.startswith("refinement.0.norm1") for n in names))
+        self.assertIn("latent.0.attn.temperature", names)
+
+    def test_wrong_configurations_are_refused(self):
+        for options in ({"heads": [1]}, {"layer_norm": "None"}, {"attention": ["mdta"]}, {"attention": "full"}):
+            with self.assertRaises(ValueError, msg=str(options)):
+                tiny(**options)
+
+    def test_configuration_is_read_off_a_state_dict(self):
+        config = tiny(num_blocks=[1, 2, 3], heads=[1, 2, 4], bias=True, ffn_expansion_factor=2.66)
+        state = state_dict_of({"params": {"module." + k: v for k, v in Restormer(config).state_dict().items()}})
+        self.assertEqual(config_of(state).to_dict(), config.to_dict())
+
+    def test_windows_as_large_as_the_picture_change_nothing(self):
+        torch.manual_seed(0)
+        model, picture = Restormer(tiny()), torch.rand(1, 3, 32, 48)
+        torch.nn.init.normal_(model.output.weight)
+        whole = model(picture)
+        model.set_window(48)
+        self.assertLess((model(picture) - whole).abs().max().item(), 1e-5)
+        model.set_window(16)
+        self.assertGreater((model(picture) - whole).abs().max().item(), 1e-5)
+
+    def test_window_starts_cover_the_axis(self):
+        self.assertEqual(window_starts(10, 16), ([0], 10))
+        self.assertEqual(window_starts(96, 32), ([0, 32, 64], 32))
+        starts, window = window_starts(83, 32)
+        self.assertEqual(starts[-1] + window, 83)
+
+    def test_padding_reflects_without_the_edge_and_repeats_single_rows(self):
+        row = torch.tensor([[[[1.0, 2, 3]]]])
+        self.assertEqual(pad_by_reflection(row, 0, 4).flatten().tolist(), [1, 2, 3, 2, 1, 2, 3])
+        self.assertEqual(pad_by_reflection(torch.ones(1, 1, 1, 1), 7, 7).shape, (1, 1, 8, 8))
+
+    def test_black_picture_has_finite_gradients(self):
+        model = Restormer(tiny(layer_norm="BiasFree"))
+        torch.nn.init.normal_(model.output.weight)
+        model(torch.zeros(1, 3, 16, 16)).sum().backward()
+        self.assertTrue(all(p.grad.isfinite().all() for p in model.parameters()))
+
+
+class Kernels(unittest.TestCase):
+    def compare(self, module, x, tolerance):
+        """Result and all gradients of the C kernels in the input's type against plain PyTorch in float32."""
+        def run(x, grad):
+            x = x.clone().requires_grad_()
+            module.zero_grad()
+            y = module(x)
+            y.backward(grad)
+            return [y.detach(), x.grad] + [p.grad.clone() for p in module.parameters()]
+
+        grad = torch.randn_like(x)
+        fast = run(x, grad)
+        available, fast_cpu.available = fast_cpu.available, lambda: False
+        plain = run(x.float(), grad.float())
+        fast_cpu.available = available
+        for a, b in zip(fast, plain):
+            self.assertLess(((a.float() - b).norm() / b.norm()).item(), tolerance)
+
+    def test_blocks_match_plain_pytorch(self):
+        if not fast_cpu.available():
+            self.skipTest("no C compiler")
+        torch.manual_seed(0)
+        shapes = ((24, "BiasFree", 3, 16, 20), (48, "WithBias", 5, 8, 64), (96, "BiasFree", 2, 6, 10), (16, "WithBias", 1, 7, 9))
+        for channels, kind, n, h, w in shapes:
+            for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 0.02)):
+                for attention in ("mdta", "none"):
+                    block = TransformerBlock(channels, channels // 8, tiny(layer_norm=kind, ffn_expansion_factor=2.0), attention)
+                    block.to(memory_format=torch.channels_last)
+                    for p in block.parameters():
+                        torch.nn.init.normal_(p, std=0.3 if p.dim() > 1 else 0.5)
+                    x = torch.randn(n, channels, h, w).to(dtype).contiguous(memory_format=torch.channels_last)
+                    with self.subTest(channels=channels, kind=kind, dtype=dtype, attention=attention), \
+                            torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+                        self.compare(block, x, tolerance)
+
+    def test_result_does_not_depend_on_threads(self):
+        if not fast_cpu.available():
+            self.skipTest("no C compiler")
+        block = TransformerBlock(48, 1, tiny(ffn_expansion_factor=2.0), "none").to(memory_format=torch.channels_last)
+        x = torch.randn(5, 48, 16, 16).bfloat16().contiguous(memory_format=torch.channels_last)
+        gradients, threads = [], torch.get_num_threads()
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            block.zero_grad()
+            block(x).sum().backward()
+            gradients.append(block.ffn.project_in.weight.grad.clone())
+        torch.set_num_threads(threads)
+        self.assertTrue(torch.equal(gradients[0], gradients[1]) and torch.equal(gradients[0], gradients[2]))
+
+
+class Optimizer(unittest.TestCase):
+    def test_two_flat_workers_do_what_adamw_does(self):
+        torch.manual_seed(0)
+        ours, theirs = (torch.nn.Linear(7, 5) for _ in range(2))
+        theirs.load_state_dict(ours.state_dict())
+        reference = torch.optim.AdamW(theirs.parameters(), lr=0.01, betas=(0.9, 0.99), weight_decay=0.1)
+        flat = FlatTraining(ours, 2, torch.device("cpu"))
+        for step in range(1, 4):
+            x = torch.randn(6, 7)
+            reference.zero_grad()
+            (theirs(x).square().sum() / 6).backward()
+            torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.5)
+            reference.step()
+            for worker in range(2):
+                flat.attach(worker, 2)
+                flat.zero_gradient()
+                (ours(x[worker::2]).square().sum() / 6).backward()
+            for action in (flat.gather, lambda: flat.update(step, 0.01, (0.9, 0.99), 0.1, 0.5, 0.9)):
+                for worker in range(2):
+                    flat.attach(worker, 2)
+                    action()
+        for a, b in zip(ours.parameters(), theirs.parameters()):
+            self.assertLess((a - b).abs().max().item(), 1e-6)
+
+    def test_gradient_that_is_not_finite_changes_nothing(self):
+        model = torch.nn.Linear(2, 2)
+        flat = FlatTraining(model, 1, torch.device("cpu"))
+        before = flat.shared["params"].clone()
+        model.weight.grad.fill_(math.nan)
+        flat.gather()
+        self.assertFalse(math.isfinite(flat.update(1, 0.1, (0.9, 0.99), 0, 1, 0.9)))
+        self.assertTrue(torch.equal(before, flat.shared["params"]))
+
+    def test_schedule_by_steps_warms_up_and_ends_at_the_floor(self):
+        training = read_config("denoise-cpu.json")["training"]
+        schedule = Schedule(training, None, 0.0)
+        self.assertLess(schedule.learning_rate(0, 0.0), training["learning_rate"] / 100)
+        self.assertAlmostEqual(schedule.learning_rate(training["steps"], schedule.progress(training["steps"])),
+                               training["final_learning_rate"])
+        self.assertEqual(schedule.patches(0.0), (training["stages"][0]["batch"], training["stages"][0]["patch"]))
+        self.assertEqual(schedule.patches(1.0), (training["stages"][-1]["batch"], training["stages"][-1]["patch"]))
+
+
+class Data(unittest.TestCase):
+    def test_gaussian_noise_is_repeatable_and_sometimes_absent(self):
+        clean = torch.full((400, 1, 8, 8), 0.5)
+        noisy = [degradations.gaussian_noise(clean, torch.Generator().manual_seed(3)) for _ in range(2)]
+        self.assertTrue(torch.equal(*noisy))
+        sigma = (noisy[0] - clean).flatten(1).std(1) * 255
+        self.assertTrue((sigma == 0).any() and (sigma > 48).any() and sigma.max() < 75)
+
+    def test_camera_noise_is_repeatable_correlated_and_in_range(self):
+        clean = torch.full((16, 3, 32, 32), 0.4)
+        a, b = (degradations.camera(clean, torch.Generator().manual_seed(1)) for _ in range(2))
+        self.assertTrue(torch.equal(a, b))
+        self.assertTrue(a.min() >= 0 and a.max() <= 1)
+        noise = degradations.demosaicked(torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
+        self.assertGreater((noise[..., 1:] * noise[..., :-1]).mean().item(), 0.2)
+
+    def test_linear_light_and_back(self):
+        x = torch.linspace(0, 1, 256)
+        self.assertLess((degradations.to_srgb(degradations.to_linear(x)) - x).abs().max().item(), 1e-5)
+
+    def test_split_holds_out_photos_of_all_sources(self):
+        train, held = photos.split([f"{s}-{i}" for s in "ab" for i in range(20)], 4)
+        self.assertEqual((len(train), len(held)), (36, 4))
+        self.assertEqual({p[0] for p in held}, {"a", "b"})
+
+    def test_psnr_and_ssim_of_known_pairs(self):
+        a = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        self.assertEqual(metrics.psnr(a, a), math.inf)
+        self.assertAlmostEqual(metrics.psnr(a, a + 0.1), 20, places=4)
+        self.assertAlmostEqual(metrics.ssim(a, a), 1)
+        self.assertLess(metrics.ssim(a, 1 - a), 0)
+
+
+class WholeRun(unittest.TestCase):
+    def test_train_resume_export_and_evaluate(self):
+        with tempfile.TemporaryDirectory() as folder:
+            generator = np.random.default_rng(0)
+            pictures = os.path.join(folder, "photos")
+            os.mkdir(pictures)
+            for i in range(3):
+                Image.fromarray(generator.integers(0, 255, (256, 272, 3), dtype=np.uint8)).save(os.path.join(pictures, f"{i}.png"))
+            config = read_config("denoise-cpu.json")
+            config["model"] = tiny(attention=["none", "mdta"]).to_dict()
+            config["training"].update(steps=4, stages=[{"until": 1.0, "batch": 2, "patch": 32}], held_out=1, scales=[1.0], log_every=1)
+            config_path, run = os.path.join(folder, "config.json"), os.path.join(folder, "run")
+            with open(config_path, "w", encoding="utf-8") as file:
+                json.dump(config, file)
+
+            def call(script, *arguments):
+                return subprocess.run([sys.executable, os.path.join(HERE, script), *arguments], check=True, text=True,
+                                      stdout=subprocess.PIPE).stdout
+
+            train = ("train.py", config_path, "--photos", pictures, "--run", run, "--workers", "2")
+            call(*train)
+            self.assertIn("from step 4", call(*train, "--steps", "6"))
+            with open(os.path.join(run, "log.csv"), encoding="utf-8") as file:
+                self.assertEqual(len(file.readlines()), 1 + 6)
+            manifest = os.path.join(folder, "tiny.json")
+            checkpoint = os.path.join(run, "checkpoint.pt")
+            call("export_weights.py", checkpoint, manifest)
+            picture = torch.rand(1, 3, 30, 34)
+            with torch.no_grad():
+                difference = (load_model(manifest).restore(picture) - load_model(checkpoint).restore(picture)).abs().max()
+            self.assertLess(difference.item(), 1e-3)         # float16 on disk
+            self.assertIn("3 pictures", call("evaluate.py", manifest, "--photos", pictures, "--sigma", "25"))
+
+    def test_shipped_configurations_build_and_stay_within_a_tenth_of_the_full_model(self):
+        for name in CONFIGS:
+            config = read_config(name)
+            model = Restormer(ModelConfig(**config["model"]))
+            self.assertLess(gmac(model.config), 14.1, name)
+            self.assertTrue(hasattr(degradations, config["degradation"]["kind"]), name)
+            clean = torch.rand(2, config["model"]["in_channels"], 16, 16)
+            degraded = getattr(degradations, config["degradation"]["kind"])(clean, torch.Generator())
+            self.assertEqual(model(degraded).shape, clean.shape, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
