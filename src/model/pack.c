@@ -79,6 +79,7 @@ rst_status rst_pack_linear(const char *path, const rst_tensor *tensor, const rst
     pack_panel(rows, length, present, map.ks, k, bf16, (uint8_t *)w + p * panel_bytes);
   }
   rst_free(rows);
+  rst_tensor_release(tensor);
   return status;
 }
 

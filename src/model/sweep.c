@@ -5,7 +5,7 @@
 
 enum {
   RING_ROWS = 3,
-  BAND_ROWS = 128 /* about; fewer cost more rows made twice, more cost balance and memory for the carry */
+  BAND_ROWS = 64 /* about; fewer cost more rows made twice, more cost balance and memory for the carry */
 };
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/file.h"
 #include "weights/weights.h"
 
 size_t rst_dtype_size(rst_dtype dtype) {
@@ -53,4 +54,8 @@ void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float
       for (size_t i = 0; i < count; i++) out[i] = from_bits((uint32_t)load16(p + 2 * i) << 16);
       break;
   }
+}
+
+void rst_tensor_release(const rst_tensor *tensor) {
+  if (tensor->mapped) rst_mapping_release(tensor->data, tensor->elements * rst_dtype_size(tensor->dtype));
 }

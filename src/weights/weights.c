@@ -81,6 +81,7 @@ static rst_status open_file(rst_weights *w, size_t index, rst_error *err) {
     if (status != RST_OK) break;
     place->dtype = found->dtype;
     place->data = found->data;
+    place->mapped = true;
   }
   return status;
 }

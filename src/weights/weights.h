@@ -15,6 +15,7 @@ typedef struct rst_tensor {
   size_t shape[RST_TENSOR_DIMS]; /* 1 beyond ndim */
   size_t elements;
   const void *data; /* in the mapped file, or owned by the weights for inline tensors */
+  bool mapped;      /* the former */
 } rst_tensor;
 
 size_t rst_dtype_size(rst_dtype dtype);         /* bytes */
@@ -28,5 +29,8 @@ const char *rst_weights_path(const rst_weights *weights); /* of the manifest, fo
 
 /* out[i] = element first + i, as float32 (exact for all three types). */
 void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float *out);
+
+/* A hint that the tensor will not be read soon: its pages of a mapped file leave the process's memory. */
+void rst_tensor_release(const rst_tensor *tensor);
 
 #endif

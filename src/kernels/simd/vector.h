@@ -63,13 +63,21 @@ RST_INLINE vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
 
 enum { VECTORS = RST_GROUP / V }; /* vectors in a group */
 
+/* The sum of the lanes, in halves. */
+#if defined(__AVX2__) && defined(__FMA__)
 RST_INLINE float vf_sum(vf v) {
-  float lane[V];
-  vf_store(lane, v);
-  for (int half = V / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-  return lane[0];
+#if defined(__AVX512F__)
+  __m256 w = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+#else
+  __m256 w = v;
+#endif
+  __m128 x = _mm_add_ps(_mm256_castps256_ps128(w), _mm256_extractf128_ps(w, 1));
+  x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
+#else
+RST_INLINE float vf_sum(vf v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+#endif
 
 /* Maps and the operands of matrix products hold elements: float32, or bf16 in the variants with RST_BF16. */
 #if RST_BF16
