@@ -173,7 +173,7 @@ static void test_texts_that_are_no_manifest_are_refused(void **state) {
     scratch_put_text("x.json", cases[i][0]);
     assert_file_refused(cases[i][1]);
   }
-  scratch_put("x.json", "\2\0\0\0\0\0\0\0{}", 10);
+  scratch_put("x.json", "\x80\0\0\0\0\0\0\0{}", 10);
   assert_file_refused(
       "x.json: a safetensors file, not a manifest; restormer-weights convert makes one of it");
   remove("x.json");

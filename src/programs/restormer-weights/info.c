@@ -68,8 +68,9 @@ void info_print_table(const rst_weights_info *info, size_t width, size_t height)
   printf("%-12s %s\n", "bias", a->bias ? "yes" : "no");
   printf("%-12s %" PRIu64 "\n", "parameters", info->parameters);
   printf("%-12s %s, %" PRIu64 " bytes\n", "stored as", info->dtype, info->bytes);
-  printf("%-12s %.2f for %zux%zu (convolutions, as the papers count)\n", "GMAC",
-         (double)rst_architecture_macs(a, width, height) / 1e9, width, height);
+  double gmac = (double)rst_architecture_macs(a, width, height) / 1e9;
+  printf("%-12s %.*f for %zux%zu (convolutions, as the papers count)\n", "GMAC", gmac >= 0.1 ? 2 : 6, gmac,
+         width, height);
   print_stages(a);
 }
 

@@ -1,0 +1,22 @@
+# restormer-weights convert, from safetensors: texts, types, and every exit status.
+. "$TESTS/programs/functions.sh"
+
+"$BUILD_DIR/tests/tools/make-model" --blocks 1 --dim 2 --heads 2 --dtype bf16 model.json
+try restormer-weights convert model.safetensors -o same.json
+cmp model.safetensors same.safetensors
+try restormer-weights convert --dtype f32 --name 'a "name"' --task 'naïve' --license MIT --source 'here
+and there' --output wide.json model.safetensors
+try restormer-weights verify wide.json
+restormer-weights info --json wide.json | grep -E '"(name|task|license|source|dtype)"'
+try restormer-weights convert wide.safetensors --dtype bf16 -o narrow.json
+cmp model.safetensors narrow.safetensors
+
+echo '== wrong'
+try restormer-weights convert model.safetensors -o out.txt
+try restormer-weights convert model.safetensors -o out.json --dtype int8
+try restormer-weights convert missing.pth -o out.json
+echo 'not a checkpoint' >text.pth
+restormer-weights convert text.pth -o out.json 2>/dev/null
+echo "exit $?"
+try restormer-weights convert model.safetensors -o missing/out.json
+ls
