@@ -48,6 +48,7 @@ typedef struct rst_normalize {
   bool centred;
   void *out; /* elements */
   size_t out_pitch;
+  const void *next; /* NULL, or where the same number of pixels will be read from next: fetched ahead */
 } rst_normalize;
 
 /* Depthwise 3x3: out[p][c] = bias[c] + sum over taps (i, j) of rows[i][p + j][c] * weights[c][3 i + j].

@@ -20,14 +20,14 @@ void rst_pass_produce(const rst_sweep *s, rst_worker *w, const void *source, siz
   const rst_pass *pass = s->context;
   const rst_kernels *k = pass->run->kernels;
   const size_t pitch = rst_padded(pass->block->channels);
-  (void)x, (void)y;
   k->normalize(&(rst_normalize){.x = source,
                                 .x_pitch = pitch,
                                 .pixels = n,
                                 .channels = pass->block->channels,
                                 .centred = pass->run->model->architecture.norm_bias,
                                 .out = w->operand[1],
-                                .out_pitch = pitch});
+                                .out_pitch = pitch,
+                                .next = y + 1 < s->height ? rst_map_at(s->source, x, y + 1) : NULL});
   const rst_gemm gemm = rst_pass_gemm(pass->in, w->operand[1], pitch, n, out, s->ring_pixel / sizeof(float));
   k->gemm(&gemm);
 }

@@ -4,6 +4,7 @@
 #include "kernels/simd/vector.h"
 
 static const float EPSILON = 1e-5f;
+enum { CACHE_LINE = 64 };
 
 void RST_KERNEL(normalize)(const rst_normalize *n) {
   const size_t padded = rst_round_up(n->channels, RST_GROUP);
@@ -14,6 +15,9 @@ void RST_KERNEL(normalize)(const rst_normalize *n) {
   for (size_t p = 0; p < n->pixels; p++) {
     const element *x = (const element *)n->x + p * n->x_pitch;
     element *out = (element *)n->out + p * n->out_pitch;
+    if (n->next != NULL)
+      for (size_t c = 0; c < padded; c += CACHE_LINE / sizeof(element))
+        __builtin_prefetch((const element *)n->next + p * n->x_pitch + c, 0, 2);
     vf sum = vf_splat(0);
     for (size_t c = 0; c < padded; c += V) sum = sum + element_load(x + c);
     const vf mean = vf_splat(vf_sum(sum) / count);
