@@ -15,7 +15,7 @@ import torch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = [os.path.join(HERE, name) for name in ("fast_cpu.c", "fused_cpu.c")]
-READ = SOURCES + [os.path.join(HERE, "rows_cpu.h")]
+READ = SOURCES + [os.path.join(HERE, name) for name in ("rows_cpu.h", "fused_cpu.h")]
 FLAGS = ["-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp", "-fPIC", "-shared", "-Wall", "-Wextra"]
 
 
@@ -115,10 +115,11 @@ def gelu_gate(x):
     return GateFunction.apply(x)
 
 
-class GdfnShape(ctypes.Structure):
-    """struct gdfn of fused_cpu.c"""
-    _fields_ = [(name, ctypes.c_void_p) for name in ("norm_weight", "norm_bias", "project_in", "dwconv", "project_out")] \
-        + [(name, ctypes.c_int) for name in ("pictures", "height", "width", "channels", "hidden")]
+class Half(ctypes.Structure):
+    """struct half of fused_cpu.c"""
+    _fields_ = [(name, ctypes.c_void_p) for name in
+                ("norm_weight", "norm_bias", "project", "dwconv", "project_out", "temperature")] \
+        + [(name, ctypes.c_int) for name in ("pictures", "height", "width", "channels", "wide", "heads")]
 
 
 GROUPS = 4      # sets of pictures whose weight gradients are summed apart: more than threads, so that none waits long
@@ -128,18 +129,21 @@ def padded(n):
     return (n + 15) // 16 * 16
 
 
-def gdfn_shape(x, norm_weight, norm_bias, project_in, dwconv, project_out):
-    addresses = [t.data_ptr() if t is not None else None for t in (norm_weight, norm_bias, project_in, dwconv, project_out)]
-    return GdfnShape(*addresses, x.shape[0], x.shape[2], x.shape[3], x.shape[1], project_out.shape[1])
-
-
-class GdfnFunction(torch.autograd.Function):
-    """x + project_out(gate(dwconv(project_in(norm(x))))) in bfloat16, with float32 weights"""
+class HalfFunction(torch.autograd.Function):
+    """One half of a block, its residual included, in bfloat16 with float32 weights. kind: "gdfn" or "mdta";
+    weights in the order of struct half, temperature None for GDFN."""
 
     @staticmethod
-    def forward(ctx, x, *weights):
+    def describe(x, weights):
+        temperature = weights[5]
+        return ctypes.byref(Half(*(t.data_ptr() if t is not None else None for t in weights), x.shape[0], x.shape[2], x.shape[3],
+                                 x.shape[1], weights[2].shape[0], temperature.shape[0] if temperature is not None else 0))
+
+    @staticmethod
+    def forward(ctx, kind, x, *weights):
         y = torch.empty_like(x)
-        library().gdfn_forward(ctypes.byref(gdfn_shape(x, *weights)), pointer(x), pointer(y))
+        getattr(library(), kind + "_forward")(HalfFunction.describe(x, weights), pointer(x), pointer(y))
+        ctx.kind = kind
         ctx.save_for_backward(x, *weights)
         return y
 
@@ -148,23 +152,40 @@ class GdfnFunction(torch.autograd.Function):
         x, *weights = ctx.saved_tensors
         dy = dy.to(x.dtype).contiguous(memory_format=torch.channels_last)
         dx = torch.empty_like(x)
-        c, h = x.shape[1], weights[4].shape[1]
-        sizes = [c, c, 2 * h * padded(c), 9 * 2 * h, c * padded(h)]
-        gradients = torch.zeros(GROUPS, sum(sizes))
-        library().gdfn_backward(ctypes.byref(gdfn_shape(x, *weights)), pointer(x), pointer(dy), pointer(dx),
-                                pointer(gradients), ctypes.c_int(GROUPS))
-        dnorm, dbias, din, dtaps, dout = gradients.sum(0).split(sizes)
-        return (dx, dnorm, dbias if weights[1] is not None else None, din.view(2 * h, padded(c))[:, :c].reshape(2 * h, c, 1, 1),
-                dtaps.view(9, 2 * h).t().reshape(2 * h, 1, 3, 3), dout.view(c, padded(h))[:, :h].reshape(c, h, 1, 1))
+        c, wide, hidden = x.shape[1], weights[2].shape[0], weights[4].shape[1]
+        heads = weights[5].shape[0] if ctx.kind == "mdta" else 0
+        sizes = [c, c, wide * padded(c), 9 * wide, c * padded(hidden), heads]
+        groups = min(GROUPS, x.shape[0])
+        gradients = torch.zeros(groups, sum(sizes))
+        getattr(library(), ctx.kind + "_backward")(HalfFunction.describe(x, weights), pointer(x), pointer(dy), pointer(dx),
+                                                   pointer(gradients), ctypes.c_int(groups))
+        dnorm, dbias, dproject, dtaps, dout, dtemperature = gradients.sum(0).split(sizes)
+        return (None, dx, dnorm, dbias if weights[1] is not None else None,
+                dproject.view(wide, padded(c))[:, :c].reshape(wide, c, 1, 1), dtaps.view(9, wide).t().reshape(wide, 1, 3, 3),
+                dout.view(c, padded(hidden))[:, :hidden].reshape(c, hidden, 1, 1),
+                dtemperature.view(heads, 1, 1) if heads else None)
 
 
 def fused_usable(x, convolutions):
-    """Whether a fused half of a block can take this map and these layers: bfloat16, no bias, whole vectors."""
+    """Whether a fused half of a block can take this map and these layers: bfloat16, whole vectors, no bias."""
+    project, dwconv, out = convolutions
     return (x.dtype == torch.bfloat16 and usable(x) and library().fused_supported() == 1 and x.shape[1] % 8 == 0
-            and x.shape[2] * x.shape[3] % 2 == 0 and x.shape[3] % 2 == 0
-            and all(c.bias is None and c.weight.dtype == torch.float32 and c.weight.shape[0] % 8 == 0 for c in convolutions))
+            and x.shape[3] % 2 == 0 and project.bias is None and project.weight.dtype == torch.float32
+            and dwconv.weight.shape[0] % 16 == 0 and out.weight.shape[1] % 16 == 0)
 
 
 def gdfn(x, norm, ffn):
-    """x + ffn(norm(x)) for the modules of restormer.py"""
-    return GdfnFunction.apply(x, norm.weight, norm.bias, ffn.project_in.weight.contiguous(), ffn.dwconv.weight.contiguous(), ffn.project_out.weight.contiguous())
+    """x + ffn(norm(x)) for the modules of restormer.py, or None where the fused kernel does not apply."""
+    if fused_usable(x, (ffn.project_in, ffn.dwconv, ffn.project_out)):
+        return HalfFunction.apply("gdfn", x, norm.weight, norm.bias, ffn.project_in.weight.contiguous(),
+                                  ffn.dwconv.weight.contiguous(), ffn.project_out.weight.contiguous(), None)
+    return None
+
+
+def mdta(x, norm, attn):
+    """x + attn(norm(x)) likewise."""
+    if (attn.window == 0 and x.shape[1] // attn.heads % 2 == 0 and x.shape[1] % 16 == 0
+            and fused_usable(x, (attn.qkv, attn.qkv_dwconv, attn.project_out))):
+        return HalfFunction.apply("mdta", x, norm.weight, norm.bias, attn.qkv.weight.contiguous(),
+                                  attn.qkv_dwconv.weight.contiguous(), attn.project_out.weight.contiguous(), attn.temperature)
+    return None

@@ -1,244 +1,141 @@
-/* A whole GDFN half of a block, x + project_out(gate(dwconv(project_in(norm(x))))), forward and backward, in bfloat16.
+/* The two halves of a transformer block, forward and backward, each as one operation in bfloat16:
+ *   GDFN  x + project_out(gate(dwconv(project_in(norm(x)))))
+ *   MDTA  x + project_out(A v), with q, k, v = dwconv(qkv(norm(x)))
  *
  * Why: operator by operator, PyTorch writes every map of hidden width to memory and reads it back several times, and
  * its bfloat16 depthwise convolution and weight gradients run at a fraction of the matrix products' speed. Here one
  * thread takes one picture of the batch through the whole chain while it is in its cache; only x is kept for the
- * backward pass, the rest is computed again. Products are of bfloat16 pairs with float32 sums (AVX512-BF16);
- * everything between is float32; weights and their gradients are float32.
+ * backward pass, the rest is computed again. Products are of bfloat16 pairs with float32 sums; everything between is
+ * float32; weights and their gradients are float32.
  *
  * Maps are [pixels][channels] (channels_last). Weight gradients are summed per group of pictures, and the groups by
  * the caller, so that a result does not depend on the number of threads.
  */
-#include "rows_cpu.h"
-
 #ifndef __AVX512BF16__
 
 int fused_supported(void) { return 0; }
 
 #else
-#include <immintrin.h>
-#include <stdlib.h>
-
-typedef uint16_t bf16;
-enum { ROWS = 8, VECTORS = 3 };     /* of the register tile: 8 x 3 sums, leaving room for the operands */
+#include "fused_cpu.h"
 
 int fused_supported(void) { return 1; }
 
-static inline __m512 widen16(const bf16 *p)
-{
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
-}
+struct half {
+    const float *norm_weight, *norm_bias;
+    const float *project;           /* project_in [2h][c] or qkv [3c][c] */
+    const float *dwconv;            /* [wide][9] */
+    const float *project_out;       /* [c][h] or [c][c] */
+    const float *temperature;       /* [heads], MDTA only */
+    int pictures, height, width, channels, wide, heads;
+};
 
-static inline void narrow16(bf16 *p, __m512 v)
-{
-    _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh(v));
-}
+/* ---- what both halves begin with: norm, 1x1 convolution, depthwise convolution ---- */
 
-static inline int padded(int n) { return (n + 15) / 16 * 16; }
+/* Packed weights, shared by all threads */
+struct packed { uint32_t *project, *project_back; float *taps, *taps_back; };
 
-static void *scratch(size_t count, size_t size)
+static struct packed pack(const struct half *s)
 {
-    void *p = aligned_alloc(64, (count * size + 127) / 64 * 64);
-    if (!p) abort();                /* a training step cannot go on without its memory */
+    int c = s->channels, wide = s->wide;
+    struct packed p = {scratch((size_t)(c / 2 * padded(wide)), 4), scratch((size_t)(wide / 2 * padded(c)), 4),
+                       scratch((size_t)(9 * wide), 4), scratch((size_t)(9 * wide), 4)};
+    pack_rows(s->project, wide, c, p.project);
+    pack_columns(s->project, wide, c, p.project_back);
+    pack_taps(s->dwconv, wide, 0, p.taps);
+    pack_taps(s->dwconv, wide, 1, p.taps_back);
     return p;
 }
 
-/* ---- matrix products: sums over pairs of bfloat16 that lie side by side in a 32-bit word ---- */
+static void unpack(struct packed p)
+{
+    free(p.project), free(p.project_back), free(p.taps), free(p.taps_back);
+}
 
-enum output { TO_BF16, TO_F32, ADD_F32, RESIDUAL };
-
-struct product {
-    const uint32_t *a;              /* pair k of row r stands at a[r * a_row + k * a_pair] */
-    ptrdiff_t a_row, a_pair;
-    const uint32_t *b;              /* pair k of column n stands at b[k * padded(columns) + n], zero beyond columns */
-    int pairs, rows, columns;
-    enum output output;
-    void *c;                        /* [rows][stride] */
-    ptrdiff_t stride;
-    const bf16 *add;                /* RESIDUAL: c = add + product, both bfloat16 */
+/* One thread's maps of one picture */
+struct maps {
+    bf16 *normed, *u, *dz, *zeros;  /* [pixels][c], [pixels][wide] twice, [width][wide] of zeros */
+    float *row;                     /* [width][wide] */
+    int chunk;                      /* pixels per product of a weight gradient: whole rows */
+    bf16 *du;                       /* [chunk][wide] */
+    float *dn;                      /* [chunk][c] */
+    uint32_t *wide_pairs, *thin_pairs;
 };
 
-static inline __attribute__((always_inline)) void tile(const struct product *p, int row, int column, const int rows, const int vectors)
+static struct maps take_maps(const struct half *s)
 {
-    __m512 sum[ROWS][VECTORS];
-    ptrdiff_t b_pair = padded(p->columns), a_row = p->a_row, a_pair = p->a_pair;
-    const uint32_t *a = p->a + row * a_row, *b = p->b + column;
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) sum[r][v] = _mm512_setzero_ps();
-    for (int k = 0; k < p->pairs; k++, a += a_pair, b += b_pair) {
-        __m512bh w[VECTORS];
-        for (int v = 0; v < vectors; v++) w[v] = (__m512bh)_mm512_loadu_si512(b + 16 * v);
-        for (int r = 0; r < rows; r++) {
-            __m512bh x = (__m512bh)_mm512_set1_epi32((int)a[r * a_row]);
-            for (int v = 0; v < vectors; v++) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], x, w[v]);
+    size_t pixels = (size_t)(s->height * s->width), c = (size_t)s->channels, wide = (size_t)s->wide, line = (size_t)s->width;
+    struct maps m = {.chunk = s->width * (s->height % 4 || s->width >= 128 ? 1 : 4)};
+    size_t chunk = (size_t)m.chunk;
+    m.normed = scratch(pixels * c, 2), m.u = scratch(pixels * wide, 2), m.dz = scratch(pixels * wide, 2);
+    m.zeros = scratch(line * wide, 2), m.row = scratch(line * wide, 4);
+    m.du = scratch(chunk * wide, 2), m.dn = scratch(chunk * c, 4);
+    m.wide_pairs = scratch(chunk / 2 * (size_t)padded(s->wide), 4), m.thin_pairs = scratch(chunk / 2 * (size_t)padded(s->channels), 4);
+    memset(m.zeros, 0, line * wide * 2);
+    return m;
+}
+
+static void give_maps(struct maps m)
+{
+    free(m.normed), free(m.u), free(m.dz), free(m.zeros), free(m.row), free(m.du), free(m.dn), free(m.wide_pairs), free(m.thin_pairs);
+}
+
+/* normed = norm(x), u = project(normed) */
+static void enter(const struct half *s, const struct packed *w, const bf16 *x, struct maps *m)
+{
+    int pixels = s->height * s->width, c = s->channels;
+    for (int p = 0; p < pixels; p++) {
+        float v[MAX_CHANNELS];
+        load(v, x, (size_t)p * (size_t)c, c, 1);
+        norm_row(v, s->norm_weight, s->norm_bias, c);
+        store(m->normed, v, (size_t)p * (size_t)c, c, 1);
+    }
+    multiply_rows(m->normed, c, pixels, c, w->project, s->wide, TO_BF16, m->u, NULL);
+}
+
+/* Row y of the depthwise convolution of u */
+static void convolve_row(const struct half *s, const struct packed *w, const struct maps *m, int y, void *out, int to_bf16)
+{
+    struct window in = window_at(m->u, m->zeros, y, s->height, s->width, s->wide);
+    if (to_bf16) depthwise_row(in, s->width, s->wide, w->taps, out, 1);
+    else depthwise_row(in, s->width, s->wide, w->taps, out, 0);
+}
+
+/* The gradients that both halves have, in one zeroed block of floats per group; the half's own ones follow */
+struct gradients { float *norm_weight, *norm_bias, *project /* [wide][padded c] */, *taps /* [9][wide] */, *own; };
+
+static struct gradients gradients_at(const struct half *s, float *block, int group, size_t own)
+{
+    size_t c = (size_t)s->channels, wide = (size_t)s->wide, project = wide * (size_t)padded(s->channels);
+    struct gradients g = {.norm_weight = block + (size_t)group * (2 * c + project + 9 * wide + own)};
+    g.norm_bias = g.norm_weight + c, g.project = g.norm_bias + c, g.taps = g.project + project, g.own = g.taps + 9 * wide;
+    return g;
+}
+
+/* From m->dz, the gradient after the depthwise convolution, to dx = dy + the gradient before the norm. */
+static void leave(const struct half *s, const struct packed *w, struct maps *m, const bf16 *x, const bf16 *dy, bf16 *dx, struct gradients g)
+{
+    int c = s->channels, wide = s->wide, line = s->width, pixels = s->height * line, chunk = m->chunk;
+    depthwise_weights(m->u, m->dz, m->zeros, s->height, line, wide, g.taps);
+    for (int first = 0; first < pixels; first += chunk) {
+        for (int p = first; p < first + chunk; p += line)
+            depthwise_row(window_at(m->dz, m->zeros, p / line, s->height, line, wide), line, wide, w->taps_back, m->du + (p - first) * wide, 1);
+        pack_pixels(m->du, wide, chunk, wide, m->wide_pairs);
+        pack_pixels(m->normed + (size_t)first * (size_t)c, c, chunk, c, m->thin_pairs);
+        multiply_pixels(m->wide_pairs, wide, m->thin_pairs, c, chunk, g.project);
+        multiply_rows(m->du, wide, chunk, wide, w->project_back, c, TO_F32, m->dn, NULL);
+        for (int p = 0; p < chunk; p++) {
+            float v[MAX_CHANNELS], d[MAX_CHANNELS], *dn = m->dn + p * c;
+            size_t at = (size_t)(first + p) * (size_t)c;
+            load(v, x, at, c, 1);
+            load(d, dy, at, c, 1);
+            norm_row_backward(v, dn, s->norm_weight, s->norm_bias != NULL, g.norm_weight, g.norm_bias, c);
+            for (int i = 0; i < c; i++) d[i] += dn[i];
+            store(dx, d, at, c, 1);
         }
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) {
-            int left = p->columns - column - 16 * v;
-            __mmask16 mask = left >= 16 ? 0xffff : (__mmask16)((1 << left) - 1);
-            ptrdiff_t at = (row + r) * p->stride + column + 16 * v;
-            __m512 value = sum[r][v];
-            if (p->output == RESIDUAL)
-                value = _mm512_add_ps(value, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(
-                            _mm256_maskz_loadu_epi16(mask, p->add + at)), 16)));
-            if (p->output == ADD_F32) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, (float *)p->c + at));
-            if (p->output == TO_BF16 || p->output == RESIDUAL)
-                _mm256_mask_storeu_epi16((bf16 *)p->c + at, mask, (__m256i)_mm512_cvtneps_pbh(value));
-            else
-                _mm512_mask_storeu_ps((float *)p->c + at, mask, value);
-        }
-}
-
-static inline __attribute__((always_inline)) void columns_of(const struct product *p, int column, const int vectors)
-{
-    int row = 0;
-    for (; row + ROWS <= p->rows; row += ROWS) tile(p, row, column, ROWS, vectors);
-    for (; row < p->rows; row++) tile(p, row, column, 1, vectors);
-}
-
-static void multiply(const struct product *p)
-{
-    int column = 0, end = padded(p->columns);
-    for (; column + 48 <= end; column += 48) columns_of(p, column, 3);
-    if (end - column == 32) columns_of(p, column, 2);
-    if (end - column == 16) columns_of(p, column, 1);
-}
-
-/* c[p][n] = sum over k of x[p][k] * w[n][k], with w packed by pack_rows or pack_columns */
-static void multiply_rows(const bf16 *x, int pixels, int k, const uint32_t *packed, int n, enum output output, void *c, const bf16 *add)
-{
-    struct product p = {(const uint32_t *)x, k / 2, 1, packed, k / 2, pixels, n, output, c, n, add};
-    multiply(&p);
-}
-
-/* w: [n][k] -> pairs along k, for the forward product */
-static void pack_rows(const float *w, int n, int k, uint32_t *packed)
-{
-    for (int j = 0; j < k / 2; j++)
-        for (int i = 0; i < padded(n); i++)
-            packed[j * padded(n) + i] = i < n ? narrow(w[i * k + 2 * j]) | (uint32_t)narrow(w[i * k + 2 * j + 1]) << 16 : 0;
-}
-
-/* w: [n][k] -> pairs along n, for the product with the transposed matrix */
-static void pack_columns(const float *w, int n, int k, uint32_t *packed)
-{
-    for (int j = 0; j < n / 2; j++)
-        for (int i = 0; i < padded(k); i++)
-            packed[j * padded(k) + i] = i < k ? narrow(w[2 * j * k + i]) | (uint32_t)narrow(w[(2 * j + 1) * k + i]) << 16 : 0;
-}
-
-/* x: [pixels][n] -> [pixels / 2][padded n], pairs of neighbouring pixels, for sums over pixels */
-static void pack_pixels(const bf16 *x, int pixels, int n, uint32_t *packed)
-{
-    for (int j = 0; j < pixels / 2; j++, x += 2 * n, packed += padded(n))
-        for (int i = 0; i < n; i += 16) {
-            __mmask16 mask = n - i >= 16 ? 0xffff : (__mmask16)((1 << (n - i)) - 1);
-            __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, x + i));
-            __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, x + n + i));
-            _mm512_storeu_si512(packed + i, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
-        }
-}
-
-/* dw[n][k] (rows of padded(k)) += sum over pixels of dy[p][n] * x[p][k], both packed by pack_pixels */
-static void multiply_pixels(const uint32_t *dy, int n, const uint32_t *x, int k, int pixels, float *dw)
-{
-    struct product p = {dy, 1, padded(n), x, pixels / 2, n, k, ADD_F32, dw, padded(k), NULL};
-    multiply(&p);
-}
-
-/* ---- depthwise 3x3, zero padding; weights [9][channels]; channels a multiple of 16 ---- */
-
-struct window { const bf16 *row[3]; };      /* rows y - 1, y, y + 1 of a map; a row of zeros outside */
-
-static struct window window_at(const bf16 *map, const bf16 *zeros, int y, int height, int width, int channels)
-{
-    struct window w;
-    for (int i = 0; i < 3; i++)
-        w.row[i] = y + i - 1 < 0 || y + i - 1 >= height ? zeros : map + (size_t)(y + i - 1) * (size_t)(width * channels);
-    return w;
-}
-
-static inline __attribute__((always_inline)) void depthwise_row(struct window in, int width, int channels, const float *weight, void *out, const int to_bf16)
-{
-    for (int c = 0; c < channels; c += 16) {
-        __m512 w[9], v[3][3];
-        for (int t = 0; t < 9; t++) w[t] = _mm512_loadu_ps(weight + t * channels + c);
-        for (int i = 0; i < 3; i++) {
-            v[i][0] = _mm512_setzero_ps();
-            v[i][1] = widen16(in.row[i] + c);
-        }
-        for (int x = 0; x < width; x++) {
-            for (int i = 0; i < 3; i++)
-                v[i][2] = x + 1 < width ? widen16(in.row[i] + (x + 1) * channels + c) : _mm512_setzero_ps();
-            __m512 s0 = _mm512_mul_ps(w[0], v[0][0]), s1 = _mm512_mul_ps(w[3], v[1][0]), s2 = _mm512_mul_ps(w[6], v[2][0]);
-            for (int j = 1; j < 3; j++) {
-                s0 = _mm512_fmadd_ps(w[j], v[0][j], s0);
-                s1 = _mm512_fmadd_ps(w[3 + j], v[1][j], s1);
-                s2 = _mm512_fmadd_ps(w[6 + j], v[2][j], s2);
-            }
-            s0 = _mm512_add_ps(s0, _mm512_add_ps(s1, s2));
-            if (to_bf16) narrow16((bf16 *)out + x * channels + c, s0);
-            else _mm512_storeu_ps((float *)out + x * channels + c, s0);
-            for (int i = 0; i < 3; i++) {
-                v[i][0] = v[i][1];
-                v[i][1] = v[i][2];
-            }
-        }
-    }
-}
-
-/* dweight[9][channels] += sum over a map of dout * in shifted by the tap */
-static void depthwise_weights(const bf16 *in, const bf16 *dout, const bf16 *zeros, int height, int width, int channels, float *dweight)
-{
-    for (int c = 0; c < channels; c += 16) {
-        __m512 sum[9];
-        for (int t = 0; t < 9; t++) sum[t] = _mm512_loadu_ps(dweight + t * channels + c);
-        for (int y = 0; y < height; y++) {
-            struct window w = window_at(in, zeros, y, height, width, channels);
-            const bf16 *d = dout + (size_t)y * (size_t)(width * channels) + c;
-            __m512 v[3][3];
-            for (int i = 0; i < 3; i++) {
-                v[i][0] = _mm512_setzero_ps();
-                v[i][1] = widen16(w.row[i] + c);
-            }
-            for (int x = 0; x < width; x++) {
-                __m512 g = widen16(d + x * channels);
-                for (int i = 0; i < 3; i++) {
-                    v[i][2] = x + 1 < width ? widen16(w.row[i] + (x + 1) * channels + c) : _mm512_setzero_ps();
-                    for (int j = 0; j < 3; j++) sum[3 * i + j] = _mm512_fmadd_ps(g, v[i][j], sum[3 * i + j]);
-                    v[i][0] = v[i][1];
-                    v[i][1] = v[i][2];
-                }
-            }
-        }
-        for (int t = 0; t < 9; t++) _mm512_storeu_ps(dweight + t * channels + c, sum[t]);
-    }
-}
-
-/* [channels][9] -> [9][channels], the taps in reverse order for the backward pass */
-static void pack_taps(const float *w, int channels, int reverse, float *packed)
-{
-    for (int t = 0; t < 9; t++)
-        for (int c = 0; c < channels; c++) packed[t * channels + c] = w[c * 9 + (reverse ? 8 - t : t)];
 }
 
 /* ---- GDFN ---- */
-
-struct gdfn {
-    const float *norm_weight, *norm_bias, *project_in, *dwconv, *project_out;
-    int pictures, height, width, channels, hidden;
-};
-
-static void norm_map(const struct gdfn *s, const bf16 *x, bf16 *out)
-{
-    for (int p = 0; p < s->height * s->width; p++) {
-        float v[MAX_CHANNELS];
-        load(v, x, (size_t)p * (size_t)s->channels, s->channels, 1);
-        norm_row(v, s->norm_weight, s->norm_bias, s->channels);
-        store(out, v, (size_t)p * (size_t)s->channels, s->channels, 1);
-    }
-}
 
 static void gate_row(const float *z, int width, int hidden, bf16 *g)
 {
@@ -263,110 +160,241 @@ static void gate_row_backward(const float *z, const float *dg, int width, int hi
         }
 }
 
-void gdfn_forward(const struct gdfn *s, const bf16 *x, bf16 *y)
+void gdfn_forward(const struct half *s, const bf16 *x, bf16 *y)
 {
-    int c = s->channels, wide = 2 * s->hidden, pixels = s->height * s->width;
-    uint32_t *in = scratch((size_t)(c / 2 * padded(wide)), 4), *out = scratch((size_t)(s->hidden / 2 * padded(c)), 4);
-    float *taps = scratch((size_t)(9 * wide), 4);
-    pack_rows(s->project_in, wide, c, in);
-    pack_rows(s->project_out, c, s->hidden, out);
-    pack_taps(s->dwconv, wide, 0, taps);
+    int c = s->channels, h = s->wide / 2, line = s->width;
+    struct packed w = pack(s);
+    uint32_t *out = scratch((size_t)(h / 2 * padded(c)), 4);
+    pack_rows(s->project_out, c, h, out);
 #pragma omp parallel
     {
-        bf16 *normed = scratch((size_t)(pixels * c), 2), *u = scratch((size_t)(pixels * wide), 2);
-        bf16 *zeros = scratch((size_t)(s->width * wide), 2), *g = scratch((size_t)(s->width * s->hidden), 2);
-        float *z = scratch((size_t)(s->width * wide), 4);
-        memset(zeros, 0, (size_t)(s->width * wide) * 2);
+        struct maps m = take_maps(s);
+        bf16 *g = scratch((size_t)(line * h), 2);
 #pragma omp for schedule(dynamic)
         for (int n = 0; n < s->pictures; n++) {
-            const bf16 *from = x + (size_t)n * (size_t)(pixels * c);
-            bf16 *to = y + (size_t)n * (size_t)(pixels * c);
-            norm_map(s, from, normed);
-            multiply_rows(normed, pixels, c, in, wide, TO_BF16, u, NULL);
+            size_t start = (size_t)n * (size_t)(s->height * line * c);
+            enter(s, &w, x + start, &m);
             for (int row = 0; row < s->height; row++) {
-                size_t at = (size_t)(row * s->width * c);
-                depthwise_row(window_at(u, zeros, row, s->height, s->width, wide), s->width, wide, taps, z, 0);
-                gate_row(z, s->width, s->hidden, g);
-                multiply_rows(g, s->width, s->hidden, out, c, RESIDUAL, to + at, from + at);
+                size_t at = start + (size_t)(row * line * c);
+                convolve_row(s, &w, &m, row, m.row, 0);
+                gate_row(m.row, line, h, g);
+                multiply_rows(g, h, line, h, out, c, RESIDUAL, y + at, x + at);
             }
         }
-        free(normed), free(u), free(zeros), free(g), free(z);
+        free(g);
+        give_maps(m);
     }
-    free(in), free(out), free(taps);
+    free(out);
+    unpack(w);
 }
 
-/* Gradients of one group of pictures, in one zeroed block of floats:
- * norm weight [c], norm bias [c], project_in [2h][padded c], taps [9][2h], project_out [c][padded h] */
-size_t gdfn_gradient_size(const struct gdfn *s)
+/* Own gradients: project_out [c][padded h] */
+void gdfn_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx, float *block, int groups)
 {
-    int c = s->channels, wide = 2 * s->hidden;
-    return (size_t)(2 * c + wide * padded(c) + 9 * wide + c * padded(s->hidden));
-}
-
-void gdfn_backward(const struct gdfn *s, const bf16 *x, const bf16 *dy, bf16 *dx, float *gradients, int groups)
-{
-    int c = s->channels, h = s->hidden, wide = 2 * h, pixels = s->height * s->width, line = s->width;
-    int chunk = line * (pixels / line >= 4 && line < 128 ? 4 : 1);      /* pixels per weight-gradient product */
-    if (s->height % 4) chunk = line;
-    uint32_t *in = scratch((size_t)(c / 2 * padded(wide)), 4), *in_back = scratch((size_t)(h * padded(c)), 4);
+    int c = s->channels, h = s->wide / 2, line = s->width, pixels = s->height * line;
+    struct packed w = pack(s);
     uint32_t *out_back = scratch((size_t)(c / 2 * padded(h)), 4);
-    float *taps = scratch((size_t)(9 * wide), 4), *taps_back = scratch((size_t)(9 * wide), 4);
-    pack_rows(s->project_in, wide, c, in);
-    pack_columns(s->project_in, wide, c, in_back);
     pack_columns(s->project_out, c, h, out_back);
-    pack_taps(s->dwconv, wide, 0, taps);
-    pack_taps(s->dwconv, wide, 1, taps_back);
 #pragma omp parallel
     {
-        bf16 *normed = scratch((size_t)(pixels * c), 2), *u = scratch((size_t)(pixels * wide), 2);
-        bf16 *dz = scratch((size_t)(pixels * wide), 2), *du = scratch((size_t)(chunk * wide), 2);
-        bf16 *zeros = scratch((size_t)(line * wide), 2), *g = scratch((size_t)(chunk * h), 2);
-        float *z = scratch((size_t)(line * wide), 4), *dg = scratch((size_t)(line * h), 4), *dn = scratch((size_t)(chunk * c), 4);
-        uint32_t *wide_pairs = scratch((size_t)(chunk / 2 * padded(wide)), 4);
-        uint32_t *thin_pairs = scratch((size_t)(chunk / 2 * padded(c)), 4);
-        memset(zeros, 0, (size_t)(line * wide) * 2);
-        memset(thin_pairs, 0, (size_t)(chunk / 2 * padded(c)) * 4);
+        struct maps m = take_maps(s);
+        bf16 *g = scratch((size_t)(m.chunk * h), 2);
+        float *dg = scratch((size_t)(line * h), 4);
 #pragma omp for schedule(dynamic)
         for (int group = 0; group < groups; group++) {
-            float *dnorm = gradients + (size_t)group * gdfn_gradient_size(s), *dnorm_bias = dnorm + c;
-            float *din = dnorm_bias + c, *dtaps = din + wide * padded(c), *dout = dtaps + 9 * wide;
+            struct gradients to = gradients_at(s, block, group, (size_t)(c * padded(h)));
             for (int n = group; n < s->pictures; n += groups) {
                 size_t start = (size_t)n * (size_t)(pixels * c);
-                norm_map(s, x + start, normed);
-                multiply_rows(normed, pixels, c, in, wide, TO_BF16, u, NULL);
-                for (int first = 0; first < pixels; first += chunk) {
-                    for (int p = first; p < first + chunk; p += line) {
-                        depthwise_row(window_at(u, zeros, p / line, s->height, line, wide), line, wide, taps, z, 0);
-                        multiply_rows(dy + start + (size_t)(p * c), line, c, out_back, h, TO_F32, dg, NULL);
-                        gate_row_backward(z, dg, line, h, g + (p - first) * h, dz + (size_t)p * (size_t)wide);
+                enter(s, &w, x + start, &m);
+                for (int first = 0; first < pixels; first += m.chunk) {
+                    const bf16 *dy_chunk = dy + start + (size_t)(first * c);
+                    for (int p = first; p < first + m.chunk; p += line) {
+                        convolve_row(s, &w, &m, p / line, m.row, 0);
+                        multiply_rows(dy + start + (size_t)(p * c), c, line, c, out_back, h, TO_F32, dg, NULL);
+                        gate_row_backward(m.row, dg, line, h, g + (p - first) * h, m.dz + (size_t)p * (size_t)s->wide);
                     }
-                    pack_pixels(g, chunk, h, wide_pairs);
-                    pack_pixels(dy + start + (size_t)(first * c), chunk, c, thin_pairs);
-                    multiply_pixels(thin_pairs, c, wide_pairs, h, chunk, dout);
+                    pack_pixels(g, h, m.chunk, h, m.wide_pairs);
+                    pack_pixels(dy_chunk, c, m.chunk, c, m.thin_pairs);
+                    multiply_pixels(m.thin_pairs, c, m.wide_pairs, h, m.chunk, to.own);
                 }
-                depthwise_weights(u, dz, zeros, s->height, line, wide, dtaps);
-                for (int first = 0; first < pixels; first += chunk) {
-                    for (int p = first; p < first + chunk; p += line)
-                        depthwise_row(window_at(dz, zeros, p / line, s->height, line, wide), line, wide, taps_back, du + (p - first) * wide, 1);
-                    pack_pixels(du, chunk, wide, wide_pairs);
-                    pack_pixels(normed + (size_t)first * (size_t)c, chunk, c, thin_pairs);
-                    multiply_pixels(wide_pairs, wide, thin_pairs, c, chunk, din);
-                    multiply_rows(du, chunk, wide, in_back, c, TO_F32, dn, NULL);
-                    for (int p = 0; p < chunk; p++) {
-                        float v[MAX_CHANNELS], d[MAX_CHANNELS];
-                        size_t at = start + (size_t)(first + p) * (size_t)c;
-                        load(v, x, at, c, 1);
-                        load(d, dy, at, c, 1);
-                        norm_row_backward(v, dn + p * c, s->norm_weight, s->norm_bias != NULL, dnorm, dnorm_bias, c);
-                        for (int i = 0; i < c; i++) d[i] += dn[p * c + i];
-                        store(dx, d, at, c, 1);
-                    }
-                }
+                leave(s, &w, &m, x + start, dy + start, dx + start, to);
             }
         }
-        free(normed), free(u), free(dz), free(du), free(zeros), free(g), free(z), free(dg), free(dn);
-        free(wide_pairs), free(thin_pairs);
+        free(g), free(dg);
+        give_maps(m);
     }
-    free(in), free(in_back), free(out_back), free(taps), free(taps_back);
+    free(out_back);
+    unpack(w);
+}
+
+/* ---- MDTA ---- */
+
+/* One picture's attention. gram, a: [heads][d][d]; norms: [2c] of the rows of q, then of k; m = project_out * A: [c][c] */
+struct attention { bf16 *qkv; uint32_t *q_pairs, *k_pairs; float *gram, *a, *norms, *m; };
+
+static struct attention take_attention(const struct half *s, int chunk)
+{
+    size_t c = (size_t)s->channels, pairs = (size_t)(chunk / 2 * padded(s->channels));
+    return (struct attention){scratch((size_t)(s->height * s->width) * 3 * c, 2), scratch(pairs, 4), scratch(pairs, 4),
+                              scratch(c * c, 4), scratch(c * c, 4), scratch(2 * c, 4), scratch(c * c, 4)};
+}
+
+static void give_attention(struct attention t)
+{
+    free(t.qkv), free(t.q_pairs), free(t.k_pairs), free(t.gram), free(t.a), free(t.norms), free(t.m);
+}
+
+/* q, k, v after the depthwise convolution, their statistics over the picture, A, and its product with project_out */
+static void attend(const struct half *s, const struct packed *w, struct maps *m, struct attention *t)
+{
+    int c = s->channels, d = c / s->heads, line = s->width, pixels = s->height * line;
+    memset(t->gram, 0, (size_t)(c * d) * 4);
+    memset(t->norms, 0, (size_t)(2 * c) * 4);
+    for (int y = 0; y < s->height; y++) convolve_row(s, w, m, y, t->qkv + (size_t)(y * line) * (size_t)(3 * c), 1);
+    for (int first = 0; first < pixels; first += m->chunk) {
+        const bf16 *q = t->qkv + (size_t)first * (size_t)(3 * c);
+        for (int p = 0; p < m->chunk; p++)
+            for (int i = 0; i < 2 * c; i++) t->norms[i] += widen(q[p * 3 * c + i]) * widen(q[p * 3 * c + i]);
+        pack_pixels(q, 3 * c, m->chunk, c, t->q_pairs);
+        pack_pixels(q + c, 3 * c, m->chunk, c, t->k_pairs);
+        for (int h = 0; h < s->heads; h++) {
+            struct product gram = {t->q_pairs + h * d, 1, padded(c), t->k_pairs + h * d, padded(c), m->chunk / 2, d, d,
+                                   ADD_F32, t->gram + h * d * d, d, NULL};
+            multiply(&gram);
+        }
+    }
+    for (int i = 0; i < 2 * c; i++) t->norms[i] = sqrtf(t->norms[i] < 1e-24f ? 1e-24f : t->norms[i]);
+    for (int i = 0; i < c; i++) {           /* row i % d of head i / d */
+        int h = i / d;
+        float *gram = t->gram + i * d, *a = t->a + i * d, largest = -3e38f, sum = 0;
+        for (int j = 0; j < d; j++) {
+            gram[j] /= t->norms[i] * t->norms[c + h * d + j];
+            a[j] = gram[j] * s->temperature[h];
+            largest = a[j] > largest ? a[j] : largest;
+        }
+        for (int j = 0; j < d; j++) sum += a[j] = expf(a[j] - largest);
+        for (int j = 0; j < d; j++) a[j] /= sum;
+    }
+    memset(t->m, 0, (size_t)(c * c) * 4);
+    for (int o = 0; o < c; o++)
+        for (int i = 0; i < c; i++)
+            for (int j = 0, h = i / d; j < d; j++) t->m[o * c + h * d + j] += s->project_out[o * c + i] * t->a[i * d + j];
+}
+
+void mdta_forward(const struct half *s, const bf16 *x, bf16 *y)
+{
+    int c = s->channels, pixels = s->height * s->width;
+    struct packed w = pack(s);
+#pragma omp parallel
+    {
+        struct maps m = take_maps(s);
+        struct attention t = take_attention(s, m.chunk);
+        uint32_t *out = scratch((size_t)(c / 2 * padded(c)), 4);
+#pragma omp for schedule(dynamic)
+        for (int n = 0; n < s->pictures; n++) {
+            size_t start = (size_t)n * (size_t)(pixels * c);
+            enter(s, &w, x + start, &m);
+            attend(s, &w, &m, &t);
+            pack_rows(t.m, c, c, out);
+            multiply_rows(t.qkv + 2 * c, 3 * c, pixels, c, out, c, RESIDUAL, y + start, x + start);
+        }
+        free(out);
+        give_attention(t);
+        give_maps(m);
+    }
+    unpack(w);
+}
+
+/* From dm, the gradient of project_out * A: the gradients of project_out and temperature, which grow, and, in place of
+ * a, that of the unnormalised gram; scale: [2c], what the norms add: dq += scale[i] q, dk += scale[c + j] k. */
+static void attend_backward(const struct half *s, struct attention *t, const float *dm, float *dproject_out, float *dtemperature, float *scale)
+{
+    int c = s->channels, d = c / s->heads;
+    memset(scale, 0, (size_t)(2 * c) * 4);
+    for (int i = 0; i < c; i++) {
+        int h = i / d;
+        float da[MAX_CHANNELS], *a = t->a + i * d, *gram = t->gram + i * d, dot = 0, own = 0;
+        memset(da, 0, (size_t)d * 4);
+        for (int o = 0; o < c; o++) {
+            const float *row = dm + o * c + h * d;
+            float weight = s->project_out[o * c + i], sum = 0;
+            for (int j = 0; j < d; j++) {
+                sum += row[j] * a[j];
+                da[j] += row[j] * weight;
+            }
+            dproject_out[o * padded(c) + i] += sum;
+        }
+        for (int j = 0; j < d; j++) dot += a[j] * da[j];
+        for (int j = 0; j < d; j++) {
+            float ds = a[j] * (da[j] - dot), dgram = ds * s->temperature[h];    /* of the normalised gram */
+            dtemperature[h] += ds * gram[j];
+            own += dgram * gram[j];
+            scale[c + h * d + j] -= dgram * gram[j];
+            a[j] = dgram / (t->norms[i] * t->norms[c + h * d + j]);
+        }
+        scale[i] = -own;
+    }
+    /* a norm at its floor is a constant */
+    for (int i = 0; i < 2 * c; i++) scale[i] = t->norms[i] <= 1e-12f ? 0 : scale[i] / (t->norms[i] * t->norms[i]);
+}
+
+/* Own gradients: project_out [c][padded c], temperature [heads] */
+void mdta_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx, float *block, int groups)
+{
+    int c = s->channels, d = c / s->heads, line = s->width, pixels = s->height * line;
+    struct packed w = pack(s);
+#pragma omp parallel
+    {
+        struct maps m = take_maps(s);
+        struct attention t = take_attention(s, m.chunk);
+        uint32_t *back = scratch((size_t)(c / 2 * padded(c)), 4), *for_q = scratch((size_t)(c * padded(d)), 4);
+        uint32_t *for_k = scratch((size_t)(c * padded(d)), 4);
+        float *dm = scratch((size_t)(c * c), 4), *scale = scratch((size_t)(2 * c), 4), *dqk = scratch((size_t)(line * 2 * c), 4);
+#pragma omp for schedule(dynamic)
+        for (int group = 0; group < groups; group++) {
+            struct gradients to = gradients_at(s, block, group, (size_t)(c * padded(c) + s->heads));
+            for (int n = group; n < s->pictures; n += groups) {
+                size_t start = (size_t)n * (size_t)(pixels * c);
+                enter(s, &w, x + start, &m);
+                attend(s, &w, &m, &t);
+                memset(dm, 0, (size_t)(c * c) * 4);
+                for (int first = 0; first < pixels; first += m.chunk) {
+                    pack_pixels(dy + start + (size_t)(first * c), c, m.chunk, c, m.thin_pairs);
+                    pack_pixels(t.qkv + (size_t)first * (size_t)(3 * c) + 2 * c, 3 * c, m.chunk, c, t.k_pairs);
+                    multiply_pixels(m.thin_pairs, c, t.k_pairs, c, m.chunk, dm);
+                }
+                pack_columns(t.m, c, c, back);
+                attend_backward(s, &t, dm, to.own, to.own + c * padded(c), scale);
+                for (int h = 0; h < s->heads; h++) {
+                    pack_rows(t.a + h * d * d, d, d, for_q + h * (d / 2) * padded(d));
+                    pack_columns(t.a + h * d * d, d, d, for_k + h * (d / 2) * padded(d));
+                }
+                for (int p = 0; p < pixels; p += line) {
+                    const bf16 *q = t.qkv + (size_t)p * (size_t)(3 * c);
+                    bf16 *dz = m.dz + (size_t)p * (size_t)(3 * c);
+                    for (int i = 0; i < line; i++)
+                        for (int j = 0; j < 2 * c; j++) dqk[i * 2 * c + j] = scale[j] * widen(q[i * 3 * c + j]);
+                    for (int h = 0; h < s->heads; h++) {
+                        const uint32_t *wq = for_q + h * (d / 2) * padded(d), *wk = for_k + h * (d / 2) * padded(d);
+                        struct product dq = {(const uint32_t *)(q + c + h * d), 3 * c / 2, 1, wq, padded(d), d / 2, line, d,
+                                             ADD_F32, dqk + h * d, 2 * c, NULL};
+                        struct product dk = {(const uint32_t *)(q + h * d), 3 * c / 2, 1, wk, padded(d), d / 2, line, d,
+                                             ADD_F32, dqk + c + h * d, 2 * c, NULL};
+                        multiply(&dq);
+                        multiply(&dk);
+                    }
+                    for (int i = 0; i < line; i++) store(dz, dqk + i * 2 * c, (size_t)(i * 3 * c), 2 * c, 1);
+                    struct product dv = {(const uint32_t *)(dy + start + (size_t)(p * c)), c / 2, 1, back, padded(c), c / 2,
+                                         line, c, TO_BF16, dz + 2 * c, 3 * c, NULL};
+                    multiply(&dv);
+                }
+                leave(s, &w, &m, x + start, dy + start, dx + start, to);
+            }
+        }
+        free(back), free(for_q), free(for_k), free(dm), free(scale), free(dqk);
+        give_attention(t);
+        give_maps(m);
+    }
+    unpack(w);
 }
 #endif

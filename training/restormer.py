@@ -170,10 +170,10 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x):
         if self.has_attention:
-            x = x + self.attn(self.norm1(x))
-        if fast_cpu.fused_usable(x, (self.ffn.project_in, self.ffn.dwconv, self.ffn.project_out)) and self.ffn.project_out.weight.shape[1] % 16 == 0:
-            return fast_cpu.gdfn(x, self.norm2.body, self.ffn)
-        return x + self.ffn(self.norm2(x))
+            fused = fast_cpu.mdta(x, self.norm1.body, self.attn)
+            x = fused if fused is not None else x + self.attn(self.norm1(x))
+        fused = fast_cpu.gdfn(x, self.norm2.body, self.ffn)
+        return fused if fused is not None else x + self.ffn(self.norm2(x))
 
 
 class Resample(nn.Module):

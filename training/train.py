@@ -24,6 +24,8 @@ from metrics import psnr
 from restormer import ModelConfig, Restormer, gmac, parameter_count
 from schedule import Schedule, deadline_of
 
+VALIDATE, FINISH = -1, -2       # instead of a step's number in the plan
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,13 +67,18 @@ class Validation:
             clean = photos.to_tensor(pixels[y:y + 256, x:x + 256])
             self.cases += [(name, clean, degraded) for name, degraded in degrade(clean, seed)]
 
-    def run(self, model, device, autocast):
-        results = {}
-        for name, clean, degraded in self.cases:
+    def run(self, model, device, autocast, worker, workers, results):
+        """Every worker takes its share of the cases; results: one PSNR for each case."""
+        for i in range(worker, len(self.cases), workers):
+            _, clean, degraded = self.cases[i]
             with torch.no_grad(), autocast():
                 restored = model(degraded.to(device, memory_format=torch.channels_last))
-            results.setdefault(name, []).append(psnr(restored.float().cpu(), clean))
-        return {name: sum(v) / len(v) for name, v in results.items()}
+            results[i] = psnr(restored.float().cpu(), clean)
+
+    def means(self, results):
+        """{name of the degradation: mean over the photographs}"""
+        names = [name for name, _, _ in self.cases]
+        return {n: sum(r for r, m in zip(results, names) if m == n) / names.count(n) for n in dict.fromkeys(names)}
 
 
 def append_csv(path, row):
@@ -85,17 +92,19 @@ def append_csv(path, row):
 class Trainer:
     """One process of the run. Worker 0 leads: it keeps the schedule, logs, validates and saves."""
 
-    def __init__(self, config, arguments, workers, device, source):
+    def __init__(self, config, arguments, workers, device, source, validation):
         self.config, self.training, self.arguments = config, config["training"], arguments
-        self.workers, self.device, self.source = workers, device, source
+        self.workers, self.device, self.source, self.validation = workers, device, source, validation
         torch.manual_seed(self.training["seed"])
         self.model = Restormer(ModelConfig(**config["model"])).to(device, memory_format=torch.channels_last)
         self.flat = FlatTraining(self.model, workers, device)
-        self.plan = torch.zeros(5, dtype=torch.float64)     # of the coming step: step, progress, rate, batch, patch
+        # what comes next, for all workers: step (or VALIDATE), progress, learning rate, batch, patch
+        self.plan = torch.zeros(5, dtype=torch.float64)
         self.losses = torch.zeros(workers, dtype=torch.float64)
+        self.scores = torch.zeros(len(validation.cases), dtype=torch.float64)
         if workers > 1:
-            self.plan.share_memory_()
-            self.losses.share_memory_()
+            for tensor in (self.plan, self.losses, self.scores):
+                tensor.share_memory_()
             self.barrier = multiprocessing.get_context("fork").Barrier(workers)
 
     def wait(self):
@@ -127,6 +136,12 @@ class Trainer:
             step + 1, rate, training["betas"], training["weight_decay"], training["clip_gradient"],
             min(training["ema_decay"], (1 + step) / (10 + step)))
 
+    def validate(self, worker):
+        average = Restormer(self.model.config).to(self.device, memory_format=torch.channels_last)
+        average.load_state_dict(self.flat.state("average"))
+        self.validation.run(average, self.device, self.autocast, worker, self.workers, self.scores)
+        self.wait()
+
     def follow(self, worker):
         """A worker other than the first."""
         torch.set_num_threads(1)
@@ -141,11 +156,14 @@ class Trainer:
         self.flat.attach(worker, self.workers)
         while True:
             self.wait()
-            if self.plan[1] >= 1:
+            if self.plan[0] == FINISH:
                 return
-            self.step(worker)
+            if self.plan[0] == VALIDATE:
+                self.validate(worker)
+            else:
+                self.step(worker)
 
-    def lead(self, schedule, state, validation):
+    def lead(self, schedule, state):
         run, training = self.arguments.run, self.training
         step, pixels, seconds, skipped, losses = state["step"], state["pixels"], state["seconds"], 0, []
         progress = schedule.progress(step)
@@ -157,13 +175,11 @@ class Trainer:
                         **self.flat.save()}, path + ".part")
             os.replace(path + ".part", path)
 
-        average = Restormer(ModelConfig(**self.config["model"])).to(self.device, memory_format=torch.channels_last)
-
         def validate():
-            average.load_state_dict(self.flat.state("average"))
-            torch.set_num_threads(max(1, self.workers))         # the others wait meanwhile
-            results = validation.run(average, self.device, self.autocast)
-            torch.set_num_threads(1) if self.workers > 1 else None
+            self.plan[0] = VALIDATE
+            self.wait()
+            self.validate(0)
+            results = self.validation.means(self.scores.tolist())
             append_csv(os.path.join(run, "validation.csv"), {"step": step, "pixels": pixels, "seconds": seconds, **results})
             print(f"step {step} progress {progress:.3f} " + " ".join(f"{k} {v:.2f}" for k, v in results.items()), flush=True)
 
@@ -189,22 +205,18 @@ class Trainer:
                 append_csv(os.path.join(run, "log.csv"), {"step": step, "pixels": pixels, "seconds": seconds, "patch": patch,
                                                           "learning_rate": rate, "loss": sum(losses) / len(losses)})
                 losses = []
-            # the others may still be at their part of the update: what is saved or validated waits for the next barrier
-            due_save = now - last_save > training["save_minutes"] * 60
-            due_validation = now - last_validation > training["validate_minutes"] * 60
-            if progress >= 1 or due_save or due_validation:
+            if progress >= 1 or now - last_save > training["save_minutes"] * 60:
                 self.settle()
-            if progress >= 1 or due_save:
                 save()
                 last_save = time.time()
-            if progress >= 1 or due_validation:
+            if progress >= 1 or now - last_validation > training["validate_minutes"] * 60:
                 validate()
                 last_validation = time.time()
-        self.plan[1] = 1
+        self.plan[0] = FINISH
         self.wait()
 
     def settle(self):
-        """Long enough for the others to finish an update, which takes milliseconds: they have nothing else to do."""
+        """Waits until the others have finished their part of the update and stand at the barrier."""
         if self.workers > 1:
             while self.barrier.n_waiting < self.workers - 1:
                 time.sleep(0.002)
@@ -226,7 +238,8 @@ def main():
 
     train_paths, validation_paths = photos.split(photos.list_photos(arguments.photos), training["held_out"])
     trainer = Trainer(config, arguments, workers, device,
-                      photos.PatchSource(train_paths, config["model"]["in_channels"], training["scales"]))
+                      photos.PatchSource(train_paths, config["model"]["in_channels"], training["scales"]),
+                      Validation(validation_paths, config))
     state = {"step": 0, "progress": 0.0, "pixels": 0, "seconds": 0.0}
     checkpoint = os.path.join(arguments.run, "checkpoint.pt")
     if os.path.exists(checkpoint):
@@ -239,8 +252,7 @@ def main():
     others = [context.Process(target=trainer.follow, args=(i,), daemon=True) for i in range(1, workers)]
     for process in others:
         process.start()
-    trainer.lead(Schedule(training, deadline_of(arguments.hours, arguments.until), state["progress"]), state,
-                 Validation(validation_paths, config))
+    trainer.lead(Schedule(training, deadline_of(arguments.hours, arguments.until), state["progress"]), state)
     for process in others:
         process.join()
 
