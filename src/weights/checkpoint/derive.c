@@ -89,6 +89,12 @@ static int or_else(int value, int otherwise) {
   return value > 0 ? value : otherwise;
 }
 
+/* Where project_out is missing, that is to be the error, and not the shapes of all others. */
+static int hidden_width(const rst_state_dict *dict, const char *stage) {
+  int width = dimension(dict, stage, "0.ffn.project_out.weight", 1);
+  return or_else(width, or_else(dimension(dict, stage, "0.ffn.project_in.weight", 0) / 2, 1));
+}
+
 static void derive_level(const rst_state_dict *dict, rst_architecture *a, int level) {
   char encoder[STAGE_NAME], decoder[STAGE_NAME];
   stage_name(encoder, "encoder", level, a->levels);
@@ -110,8 +116,7 @@ static void derive_level(const rst_state_dict *dict, rst_architecture *a, int le
   stage = first_with_blocks(dict, same_width, count);
   double width = (double)a->dim * (1 << level);
   int usual = width < 1e6 ? or_else((int)(width * USUAL_EXPANSION), 1) : 1;
-  a->ffn_hidden[level] =
-      stage == NULL ? usual : or_else(dimension(dict, stage, "0.ffn.project_out.weight", 1), 1);
+  a->ffn_hidden[level] = stage == NULL ? usual : hidden_width(dict, stage);
 }
 
 /* Whether any block, in the stage that comes first, has the tensor. */

@@ -1,0 +1,449 @@
+/* Finding the network in a checkpoint, reading its architecture off the tensors, and what does not fit. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/checkpoint_builder.h"
+#include "support/cmocka_all.h"
+
+/* ---- Architectures ------------------------------------------------------------------------------------ */
+
+static void assert_comes_back(workshop *w, const rst_architecture *a) {
+  workshop_model(w, a);
+  recipe r = {.model = &w->model, .wrapper = "params"};
+  assert_recipe_converts(w, &r);
+}
+
+static void networks_of_one_to_five_levels(void **state) {
+  workshop *w = *state;
+  for (int levels = 1; levels <= RST_MAX_LEVELS; levels++) {
+    rst_architecture a = architecture_small(2, levels);
+    assert_comes_back(w, &a);
+    a.bias = true;
+    a.norm_bias = false;
+    for (int l = 0; l < levels; l++) {
+      a.heads[l] = 1 << l;
+      a.num_blocks[l] = 1 + l % 3;
+    }
+    a.num_refinement_blocks = 12; /* two digits */
+    assert_comes_back(w, &a);
+  }
+}
+
+static void networks_without_attention(void **state) {
+  workshop *w = *state;
+  for (int levels = 1; levels <= 4; levels++) {
+    rst_architecture a = architecture_small(2, levels);
+    for (int l = 0; l < levels; l++) a.attention[l] = false;
+    assert_comes_back(w, &a);
+    a.attention[levels - 1] = true; /* of the latent level alone */
+    a.bias = true;
+    assert_comes_back(w, &a);
+  }
+}
+
+static void networks_of_other_channels(void **state) {
+  workshop *w = *state;
+  rst_architecture a = architecture_small(2, 3);
+  a.in_channels = a.out_channels = 1;
+  a.norm_bias = false;
+  assert_comes_back(w, &a);
+  a.in_channels = 6;
+  a.out_channels = 3;
+  a.dual_pixel = true;
+  a.residual = false;
+  assert_comes_back(w, &a);
+  a.bias = true;
+  assert_comes_back(w, &a);
+}
+
+static void hidden_widths_that_no_factor_gives(void **state) {
+  workshop *w = *state;
+  rst_architecture a = architecture_small(2, 4);
+  for (int l = 0; l < 4; l++) a.ffn_hidden[l] = 7 - l;
+  assert_comes_back(w, &a);
+}
+
+/* What cannot be read off the tensors makes no difference: usual values stand for it. */
+static void levels_without_blocks(void **state) {
+  workshop *w = *state;
+  rst_architecture a = architecture_small(4, 3);
+  a.num_blocks[0] =
+      0; /* heads of level 1 from its decoder, which has no blocks either, or from the refinement */
+  a.heads[0] = 2;
+  a.ffn_hidden[0] = 10;
+  assert_comes_back(w, &a);
+  a.num_blocks[1] = 0; /* hidden width of level 2 from the refinement */
+  a.ffn_hidden[1] = 9;
+  assert_comes_back(w, &a);
+  a.num_blocks[2] = 0;
+  a.ffn_hidden[2] = 42;
+  assert_comes_back(w, &a);
+  a.num_refinement_blocks = 0;
+  a.heads[0] = 1;
+  a.ffn_hidden[1] = 21;
+  a.norm_bias = false;
+  assert_comes_back(w, &a);
+  a.bias = true; /* seen at reduce_chan_level2 */
+  assert_comes_back(w, &a);
+}
+
+/* ---- Wrappers and prefixes ---------------------------------------------------------------------------- */
+
+static void every_wrapper_and_prefix(void **state) {
+  workshop *w = *state;
+  const char *const wrappers[] = {NULL, "params_ema", "params", "state_dict", "model"};
+  const char *const prefixes[] = {NULL,        "module.",       "net_g.",        "netG.",
+                                  "model.",    "module.net_g.", "model.module.", "model.model.",
+                                  "_orig_mod."};
+  for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++)
+    for (size_t k = 0; k < sizeof prefixes / sizeof prefixes[0]; k++) {
+      recipe r = {.model = &w->model, .wrapper = wrappers[i], .prefix = prefixes[k]};
+      assert_recipe_converts(w, &r);
+    }
+}
+
+/* One small tensor of the network, as the only thing in a dict. */
+static void add_stub(bytes *b, const char *key) {
+  const pickled_tensor t = {
+      .type = "FloatStorage", .key = "stub", .storage_elements = 1, .ndim = 1, .size = {1}};
+  pickle_string(b, key);
+  bytes_add_text(b, "}(");
+  pickle_string(b, "patch_embed.proj.weight");
+  pickle_tensor(b, &t);
+  bytes_add_text(b, "u");
+}
+
+static void averaged_weights_are_preferred(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model, .wrapper = "params_ema"};
+  add_stub(&r.outer, "params");
+  add_stub(&r.outer, "state_dict");
+  assert_recipe_converts(w, &r);
+  r = (recipe){.model = &w->model, .wrapper = "params"};
+  add_stub(&r.outer, "model");
+  pickle_string(&r.outer, "params_ema");
+  bytes_add_text(&r.outer, "N");
+  pickle_string(&r.outer, "state_dict");
+  bytes_add_text(&r.outer, "}");
+  assert_recipe_converts(w, &r);
+}
+
+static void wrappers_in_wrappers(void **state) {
+  workshop *w = *state;
+  const char *const levels[] = {"params", "state_dict", "model", "params"};
+  for (size_t depth = 1; depth <= 4; depth++) {
+    recipe r = {.model = &w->model, .prefix = "module."};
+    built b = build(&r);
+    bytes wrapped = {0};
+    for (size_t i = 0; i < depth; i++) {
+      bytes_add_text(&wrapped, "}");
+      pickle_string(&wrapped, levels[i]);
+    }
+    bytes_add(&wrapped, b.program.data, b.program.size - 1);
+    for (size_t i = 0; i < depth; i++) bytes_add_text(&wrapped, "s");
+    bytes_add_text(&wrapped, ".");
+    bytes_free(&b.program);
+    b.program = wrapped;
+    write_zip(&b, w->input, NULL);
+    built_free(&b);
+    if (depth <= 3) {
+      assert_converts(w);
+      assert_int_equal(unlink(w->manifest), 0);
+      assert_int_equal(unlink(w->tensors), 0);
+    } else {
+      assert_refused(
+          w,
+          "holds no Restormer network: expected a tensor patch_embed.proj.weight at the top or under "
+          "params_ema, params, state_dict or model, with or without a prefix module., net_g., netG. or "
+          "model.");
+    }
+  }
+}
+
+/* Under params, once: {"params": <the same dict>, "x": None}. */
+static void a_dict_that_holds_itself(void **state) {
+  workshop *w = *state;
+  built b = {0};
+  bytes_add(&b.program, "}q\x00(", 4);
+  pickle_string(&b.program, "params");
+  bytes_add(&b.program, "h\x00", 2);
+  pickle_string(&b.program, "model");
+  bytes_add(&b.program, "h\x00u.", 4);
+  write_zip(&b, w->input, NULL);
+  built_free(&b);
+  assert_refused(
+      w,
+      "holds no Restormer network: expected a tensor patch_embed.proj.weight at the top or under "
+      "params_ema, params, state_dict or model, with or without a prefix module., net_g., netG. or model.");
+}
+
+/* ---- What stands beside the network ------------------------------------------------------------------- */
+
+static void add_vector(bytes *b, const char *name) {
+  const pickled_tensor t = {
+      .type = "LongStorage", .key = "extra", .storage_elements = 2, .ndim = 1, .size = {2}};
+  pickle_string(b, name);
+  pickle_tensor(b, &t);
+}
+
+static void tensors_of_others_are_left_out(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model, .wrapper = "state_dict", .prefix = "net_g."};
+  add_vector(&r.inner, "net_d.conv.weight");
+  add_vector(&r.inner, "anything.else");
+  assert_recipe_converts(w, &r);
+  const char *const foreign[] = {"net_d.x",           "netD.x",     "discriminator.x", "criterion.x",
+                                 "perceptual_loss.x", "optimizer.x"};
+  for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+    r = (recipe){.model = &w->model};
+    add_vector(&r.inner, foreign[i]);
+    assert_recipe_converts(w, &r);
+  }
+}
+
+static void what_is_not_a_tensor_is_left_out(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model};
+  pickle_string(&r.outer, "epoch");
+  bytes_add(&r.outer, "K\x03", 2);
+  pickle_string(&r.outer, "optimizer");
+  bytes_add_text(&r.outer, "}");
+  bytes_add(&r.outer, "K\x05N", 3); /* a key that is no str */
+  assert_recipe_converts(w, &r);
+}
+
+/* ---- What does not fit -------------------------------------------------------------------------------- */
+
+static void assert_program_refused(workshop *w, const char *program, const char *message) {
+  built b = {0};
+  bytes_add_text(&b.program, program);
+  write_zip(&b, w->input, NULL);
+  built_free(&b);
+  assert_refused(w, message);
+}
+
+static void a_checkpoint_that_is_no_dict(void **state) {
+  workshop *w = *state;
+  assert_program_refused(w, "].", "holds a list, expected a dict of tensors");
+  assert_program_refused(w, "N.", "holds None, expected a dict of tensors");
+  assert_program_refused(w, "cargparse\nNamespace\n)R.",
+                         "holds an object of argparse.Namespace, expected a dict of tensors");
+  assert_program_refused(w, "cos\nsystem\n(S'ls'\ntR.",
+                         "pickle asks for os.system, which a checkpoint of weights does not need");
+}
+
+static void two_networks_in_one_dict(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model, .prefix = "net_g."};
+  add_vector(&r.inner, "module.patch_embed.proj.weight");
+  assert_recipe_refused(
+      w, &r, "holds more than one network: net_g.patch_embed.proj.weight and module.patch_embed.proj.weight");
+}
+
+static void tensors_that_are_missing(void **state) {
+  workshop *w = *state;
+  const char *const names[] = {"output.weight",
+                               "encoder_level1.0.attn.temperature",
+                               "encoder_level1.0.norm2.body.weight",
+                               "encoder_level1.0.norm1.body.bias",
+                               "latent.0.ffn.project_out.weight",
+                               "decoder_level1.0.attn.qkv.weight",
+                               "up2_1.body.0.weight"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    recipe r = {.model = &w->model, .omit = names[i]};
+    char message[128];
+    snprintf(message, sizeof message, "tensor %s is missing", names[i]);
+    assert_recipe_refused(w, &r, message);
+  }
+}
+
+static void tensors_that_do_not_belong(void **state) {
+  workshop *w = *state;
+  const char *const names[] = {"skip_conv.weight.more", "reduce_chan_level2.weight", "down9_10.body.0.weight",
+                               "something.else"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    recipe r = {.model = &w->model};
+    add_vector(&r.inner, names[i]);
+    char message[128];
+    snprintf(message, sizeof message, "tensor %s does not belong to the network", names[i]);
+    assert_recipe_refused(w, &r, message);
+  }
+}
+
+static void replace(recipe *r, const char *name, pickled_tensor t) {
+  t.type = t.type != NULL ? t.type : "FloatStorage";
+  t.key = "new";
+  t.storage_elements = 1000;
+  r->omit = name;
+  pickle_string(&r->inner, name);
+  pickle_tensor(&r->inner, &t);
+}
+
+static void tensors_of_another_shape_or_type(void **state) {
+  workshop *w = *state;
+  const struct {
+    const char *name;
+    pickled_tensor t;
+    const char *message;
+  } cases[] = {{"output.weight",
+                {.ndim = 4, .size = {3, 4, 5, 3}},
+                "tensor output.weight: shape [3, 4, 5, 3], expected [3, 4, 3, 3]"},
+               {"output.weight",
+                {.ndim = 3, .size = {3, 4, 9}},
+                "tensor output.weight: shape [3, 4, 9], expected [3, 4, 3, 3]"},
+               {"output.weight", {.ndim = 0}, "out_channels 0, expected 1 to 64"},
+               {"output.weight",
+                {.ndim = 4, .size = {2, 4, 3, 3}},
+                "out_channels 2, expected 3, as many as in_channels, with residual"},
+               {"patch_embed.proj.weight", {.ndim = 1, .size = {2}}, "in_channels 0, expected 1 to 64"},
+               {"patch_embed.proj.weight",
+                {.ndim = 4, .size = {INT64_MAX, 3, 3, 3}, .stride = {1, 1, 1, 1}},
+                "dim 2147483647, expected 1 to 4096"},
+               {"patch_embed.proj.weight",
+                {.ndim = 4, .size = {3, 3, 3, 3}},
+                "dim 3, expected an even number with more than one level"},
+               {"latent.0.attn.temperature",
+                {.ndim = 3, .size = {3, 1, 1}},
+                "heads[1] 3, expected a divisor of the level's width, 4"},
+               {"output.weight",
+                {.type = "LongStorage", .ndim = 4, .size = {3, 4, 3, 3}},
+                "tensor output.weight: type I64, expected F32, F16, BF16 or F64"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    recipe r = {.model = &w->model};
+    replace(&r, cases[i].name, cases[i].t);
+    assert_recipe_refused(w, &r, cases[i].message);
+  }
+}
+
+static void a_name_that_is_there_twice_or_is_no_tensor(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model};
+  add_vector(&r.inner, "output.weight");
+  assert_recipe_refused(w, &r, "tensor output.weight is there twice");
+  r = (recipe){.model = &w->model, .omit = "output.weight"};
+  pickle_string(&r.inner, "output.weight");
+  bytes_add_text(&r.inner, "N");
+  assert_recipe_refused(w, &r, "output.weight is None, expected a tensor");
+}
+
+static void block_numbers_beyond_all_bounds(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model};
+  add_vector(&r.inner, "latent.99999999999999999999.norm1.body.weight");
+  assert_recipe_refused(w, &r, "num_blocks[1] 1001, expected 0 to 256");
+  r = (recipe){.model = &w->model};
+  add_vector(&r.inner, "latent.2.norm1.body.weight");
+  assert_recipe_refused(w, &r, "tensor latent.1.norm1.body.weight is missing");
+  r = (recipe){.model = &w->model};
+  add_vector(&r.inner, "latent.x.norm1.body.weight");
+  assert_recipe_refused(w, &r, "tensor latent.x.norm1.body.weight does not belong to the network");
+}
+
+/* ---- Options ------------------------------------------------------------------------------------------ */
+
+static void options_of_a_conversion(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model};
+  assert_recipe_converts(w, &r);
+  const struct { const char *option, *dtype; } cases[] = {{"f32", "F32"}, {"f16", "F16"}, {"bf16", "BF16"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const rst_convert_options options = {
+        .dtype = cases[i].option, .name = "n", .task = "t", .license = "l", .source = "s"};
+    rst_error err = {.message = ""};
+    rst_weights *weights;
+    rst_weights_info info;
+    assert_int_equal(rst_weights_convert(w->input, w->manifest, &options, &err), RST_OK);
+    assert_int_equal(rst_weights_open(w->manifest, &weights, NULL), RST_OK);
+    rst_weights_get_info(weights, &info);
+    assert_string_equal(info.dtype, cases[i].dtype);
+    assert_string_equal(info.name, "n");
+    assert_string_equal(info.task, "t");
+    assert_string_equal(info.license, "l");
+    assert_string_equal(info.source, "s");
+    rst_weights_close(weights);
+  }
+}
+
+static void assert_usage(workshop *w, const char *manifest, const char *dtype, const char *message) {
+  rst_error err = {.message = ""};
+  const rst_convert_options options = {.dtype = dtype};
+  assert_int_equal(rst_weights_convert(w->input, manifest, &options, &err), RST_ERROR_USAGE);
+  assert_string_equal(err.message, message);
+}
+
+static void options_that_cannot_be(void **state) {
+  workshop *w = *state;
+  assert_usage(w, w->manifest, "f64", "dtype f64, expected f32, f16 or bf16");
+  assert_usage(w, "w.yaml", NULL, "w.yaml: the name of a manifest has to end in .json");
+}
+
+static void a_checkpoint_is_not_overwritten(void **state) {
+  workshop *w = *state;
+  char message[600], link_path[256];
+  assert_int_equal(random_model_write(&w->model, w->manifest, NULL), RST_OK);
+  snprintf(w->input, sizeof w->input, "%s", w->tensors);
+  snprintf(message, sizeof message, "%s: is the checkpoint itself, which would be overwritten", w->tensors);
+  assert_usage(w, w->manifest, NULL, message);
+  snprintf(link_path, sizeof link_path, "%s/v.json", w->folder);
+  assert_int_equal(symlink(w->tensors, link_path), 0);
+  snprintf(message, sizeof message, "%s: is the checkpoint itself, which would be overwritten", link_path);
+  assert_usage(w, link_path, NULL, message);
+}
+
+static void the_name_is_the_checkpoints_unless_given(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model};
+  built b = build(&r);
+  const struct {
+    const char *file, *name;
+  } cases[] = {{"motion_deblurring.pth", "motion_deblurring"},
+               {"a.b.pth", "a.b"},
+               {".pth", ".pth"},
+               {"x", "x"},
+               {"\xff.pth", ""}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    snprintf(w->input, sizeof w->input, "%s/%s", w->folder, cases[i].file);
+    write_zip(&b, w->input, NULL);
+    assert_converts(w);
+    rst_weights *weights;
+    rst_weights_info info;
+    assert_int_equal(rst_weights_open(w->manifest, &weights, NULL), RST_OK);
+    rst_weights_get_info(weights, &info);
+    assert_string_equal(info.name, cases[i].name);
+    rst_weights_close(weights);
+  }
+  built_free(&b);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, workshop_open, workshop_close)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(networks_of_one_to_five_levels),
+      TEST(networks_without_attention),
+      TEST(networks_of_other_channels),
+      TEST(hidden_widths_that_no_factor_gives),
+      TEST(levels_without_blocks),
+      TEST(every_wrapper_and_prefix),
+      TEST(averaged_weights_are_preferred),
+      TEST(wrappers_in_wrappers),
+      TEST(a_dict_that_holds_itself),
+      TEST(tensors_of_others_are_left_out),
+      TEST(what_is_not_a_tensor_is_left_out),
+      TEST(a_checkpoint_that_is_no_dict),
+      TEST(two_networks_in_one_dict),
+      TEST(tensors_that_are_missing),
+      TEST(tensors_that_do_not_belong),
+      TEST(tensors_of_another_shape_or_type),
+      TEST(a_name_that_is_there_twice_or_is_no_tensor),
+      TEST(block_numbers_beyond_all_bounds),
+      TEST(options_of_a_conversion),
+      TEST(options_that_cannot_be),
+      TEST(a_checkpoint_is_not_overwritten),
+      TEST(the_name_is_the_checkpoints_unless_given),
+  };
+  return cmocka_run_group_tests_name("state dict", tests, NULL, NULL);
+}
