@@ -552,6 +552,38 @@ static void gram_extremes(const rst_kernels *k) {
   for (int how = 0; how < KINDS; how++) check_gram(k, 13, 21, 9, 0, (kind)how);
 }
 
+/* ---- squares ---------------------------------------------------------------------------------------------
+ */
+
+static void check_squares(const rst_kernels *k, size_t channels, size_t pixels, size_t extra, kind how) {
+  char what[160];
+  snprintf(what, sizeof what, "squares %s, %s: channels %zu, pixels %zu", table_name(k), KIND_NAMES[how],
+           channels, pixels);
+  const size_t pitch = channels + extra;
+  buffer x = filled(4, (pixels - 1) * pitch + channels, how, 1);
+  buffer sums = new_buffer(4, channels + extra);
+  for (size_t c = 0; c < channels; c++) set(&sums, c, fabsf(number(how, 2, c)));
+  buffer before = copy(&sums);
+  k->squares(x.data, pitch, pixels, channels, sums.data);
+  for (size_t c = 0; c < channels; c++) {
+    double sum = get(&before, c);
+    for (size_t p = 0; p < pixels; p++) sum += get(&x, p * pitch + c) * get(&x, p * pitch + c);
+    const double flushed = (double)pixels * (double)FLT_MIN;
+    check_value(&sums, c, sum, ((double)pixels + 2) * EPSILON * sum + flushed, what);
+  }
+  check_untouched(&sums, pitch, 1, channels, what);
+  release(&x);
+  release(&sums);
+  release(&before);
+}
+
+static void squares(const rst_kernels *k) {
+  for (size_t groups = 1; groups <= 9; groups++)
+    for (size_t pixels = 1; pixels <= 9; pixels++)
+      check_squares(k, groups * RST_GROUP, pixels, (groups + pixels) % 3 * 16, RANDOM);
+  for (int how = 0; how < KINDS; how++) check_squares(k, 48, 65, 16, (kind)how);
+}
+
 /* ---- add, store ------------------------------------------------------------------------------------------
  */
 
@@ -643,6 +675,7 @@ OVER_TABLES(dwconv_extremes)
 OVER_TABLES(gelu_over_its_range)
 OVER_TABLES(gram_shapes)
 OVER_TABLES(gram_extremes)
+OVER_TABLES(squares)
 OVER_TABLES(add_and_store)
 OVER_TABLES(store_rounds_to_bf16)
 
@@ -659,6 +692,7 @@ int main(void) {
       cmocka_unit_test(test_gelu_over_its_range),
       cmocka_unit_test(test_gram_shapes),
       cmocka_unit_test(test_gram_extremes),
+      cmocka_unit_test(test_squares),
       cmocka_unit_test(test_add_and_store),
       cmocka_unit_test(test_store_rounds_to_bf16),
   };
