@@ -1,0 +1,296 @@
+/* test_misuse.c - what the public interface answers to arguments that do not fit: the status and the exact
+ * messageQ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/cmocka_all.h"
+#include "support/model_fixture.h"
+
+enum { HEIGHT = 9, WIDTH = 14 };
+
+/* Models of two levels: sides are multiples of 2. */
+static rst_model *rgb, *dual, *odd;
+
+static rst_model *new_model(int in, int out, bool dual_pixel) {
+  rst_architecture a = architecture_small(8, 2);
+  a.in_channels = in;
+  a.out_channels = out;
+  a.dual_pixel = dual_pixel;
+  a.residual = in == out;
+  random_model weights = fixture_random(&a, 2);
+  rst_model *model = fixture_model(&weights, RST_ISA_AUTO, RST_PRECISION_F32);
+  random_model_free(&weights);
+  return model;
+}
+
+static int make_models(void **state) {
+  (void)state;
+  rgb = new_model(3, 3, false);
+  dual = new_model(6, 3, true);
+  odd = new_model(2, 5, false);
+  return 0;
+}
+
+static int free_models(void **state) {
+  (void)state;
+  rst_model_free(rgb);
+  rst_model_free(dual);
+  rst_model_free(odd);
+  return 0;
+}
+
+static void expect_error(rst_status status, const rst_error *err, rst_status expected, const char *message) {
+  if (status != expected)
+    fail_msg("status %d (%s), expected %d: %s", status, err->message, expected, message);
+  assert_string_equal(err->message, message);
+}
+
+/* ---- rst_restore -----------------------------------------------------------------------------------------
+ */
+
+typedef struct shapes {
+  int in_channels, out_channels;
+  size_t in_width, in_height, out_width, out_height;
+} shapes;
+
+static rst_status restore_shapes(const shapes *s, const rst_restore_options *options, rst_error *err) {
+  float in[6 * HEIGHT * WIDTH] = {0}, out[6 * HEIGHT * WIDTH] = {0};
+  const rst_pixels from = fixture_planar(in, RST_SAMPLE_F32, s->in_channels, s->in_height, s->in_width);
+  const rst_pixels to = fixture_planar(out, RST_SAMPLE_F32, s->out_channels, s->out_height, s->out_width);
+  return rst_restore(rgb, &from, &to, options, err);
+}
+
+static void shapes_that_do_not_fit(void **state) {
+  (void)state;
+  static const struct {
+    shapes s;
+    const char *message;
+  } cases[] = {
+      {{1, 3, WIDTH, HEIGHT, WIDTH, HEIGHT}, "input has 1 channels, the model takes 3"},
+      {{6, 3, WIDTH, HEIGHT, WIDTH, HEIGHT}, "input has 6 channels, the model takes 3"},
+      {{3, 4, WIDTH, HEIGHT, WIDTH, HEIGHT}, "output has 4 channels, the model gives 3"},
+      {{3, 0, WIDTH, HEIGHT, WIDTH, HEIGHT}, "output has 0 channels, the model gives 3"},
+      {{3, 3, 0, HEIGHT, 0, HEIGHT}, "input is 0 x 9, expected 1 x 1 or more"},
+      {{3, 3, WIDTH, 0, WIDTH, 0}, "input is 14 x 0, expected 1 x 1 or more"},
+      {{3, 3, WIDTH, HEIGHT, HEIGHT, WIDTH}, "output is 9 x 14, the input 14 x 9"},
+      {{3, 3, WIDTH, HEIGHT, WIDTH, HEIGHT - 1}, "output is 14 x 8, the input 14 x 9"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    rst_error err;
+    expect_error(restore_shapes(&cases[i].s, NULL, &err), &err, RST_ERROR_USAGE, cases[i].message);
+    assert_int_equal(restore_shapes(&cases[i].s, NULL, NULL), RST_ERROR_USAGE);
+  }
+}
+
+static const shapes FITTING = {3, 3, WIDTH, HEIGHT, WIDTH, HEIGHT};
+
+static void options_that_do_not_fit(void **state) {
+  (void)state;
+  static const struct {
+    rst_restore_options options;
+    const char *message;
+  } cases[] = {
+      {{.window = 1}, "window 1: expected 2 or more with 2 levels"},
+      {{.tile = 7}, "tile 7: expected a multiple of 2 with 2 levels"},
+      {{.tile = 8, .overlap = 8}, "overlap 8: expected less than the tile, 8"},
+      {{.tile = 8, .overlap = SIZE_MAX}, "overlap 18446744073709551615: expected less than the tile, 8"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    rst_error err;
+    rst_plan plan;
+    expect_error(restore_shapes(&FITTING, &cases[i].options, &err), &err, RST_ERROR_USAGE, cases[i].message);
+    expect_error(
+        rst_plan_restore(rst_model_architecture(rgb), NULL, WIDTH, HEIGHT, &cases[i].options, &plan, &err),
+        &err, RST_ERROR_USAGE, cases[i].message);
+  }
+  assert_int_equal(restore_shapes(&FITTING, NULL, NULL), RST_OK);
+}
+
+/* Sizes that no memory holds are refused before anything is touched; every sample is the same float. */
+static void pictures_beyond_memory(void **state) {
+  (void)state;
+  static const size_t sizes[][2] = {{SIZE_MAX, 1},
+                                    {1, SIZE_MAX},
+                                    {SIZE_MAX / 2, SIZE_MAX / 2},
+                                    {(size_t)1 << 32, (size_t)1 << 32},
+                                    {(size_t)1 << 24, (size_t)1 << 24},
+                                    {SIZE_MAX / 64, 1}};
+  float sample = 0.5F;
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const rst_pixels pixels = {.samples = &sample,
+                               .sample = RST_SAMPLE_F32,
+                               .width = sizes[i][0],
+                               .height = sizes[i][1],
+                               .channels = 3};
+    rst_error err;
+    if (rst_restore(rgb, &pixels, &pixels, NULL, &err) != RST_ERROR_MEMORY)
+      fail_msg("%zu x %zu: %s", sizes[i][0], sizes[i][1], err.message);
+    assert_true(strlen(err.message) > 0);
+  }
+}
+
+/* ---- rst_model_create ------------------------------------------------------------------------------------
+ */
+
+static void instruction_sets_that_are_not_there(void **state) {
+  (void)state;
+  char *folder = fixture_folder(), path[1024];
+  snprintf(path, sizeof path, "%s/w.json", folder);
+  const rst_architecture a = architecture_small(4, 1);
+  random_model weights = fixture_random(&a, 2);
+  rst_weights *opened;
+  rst_error err;
+  if (random_model_write(&weights, path, &err) != RST_OK || rst_weights_open(path, &opened, &err) != RST_OK)
+    fail_msg("%s", err.message);
+  size_t refused = 0;
+  for (int isa = 0; isa <= RST_ISA_COUNT; isa++) {
+    if (rst_isa_available((rst_isa)isa)) continue;
+    const rst_model_options options = {.isa = (rst_isa)isa};
+    rst_model *model = rgb;
+    char message[128];
+    snprintf(message, sizeof message, "instruction set %s: not available on this processor or in this build",
+             rst_isa_name((rst_isa)isa));
+    expect_error(rst_model_create(opened, &options, &model, &err), &err, RST_ERROR_USAGE, message);
+    assert_null(model);
+    refused++;
+  }
+  assert_true(refused >= 2); /* RST_ISA_COUNT, and those of another processor */
+  rst_weights_close(opened);
+  random_model_free(&weights);
+  fixture_remove_folder(folder);
+}
+
+/* Puts bytes at the first element of a tensor in the safetensors file beside the manifest, and packs the
+ * model. */
+static rst_status create_damaged(const char *manifest, const char *tensor, const void *value,
+                                 rst_error *err) {
+  rst_weights *weights;
+  if (rst_weights_open(manifest, &weights, err) != RST_OK) fail_msg("%s", err->message);
+  const rst_tensor *t = rst_weights_tensor(weights, tensor);
+  assert_non_null(t);
+  float first;
+  memcpy(&first, t->data, sizeof first);
+
+  /* The mapping starts with the length of the header, the data follows the header: find the place in the
+   * file. */
+  char file[1024];
+  snprintf(file, sizeof file, "%.*s.safetensors", (int)(strlen(manifest) - strlen(".json")), manifest);
+  FILE *f = fopen(file, "r+b");
+  assert_non_null(f);
+  uint8_t length[8];
+  assert_int_equal(fread(length, 1, 8, f), 8);
+  size_t header = 0;
+  for (size_t i = 8; i-- > 0;) header = header << 8 | length[i];
+  const rst_tensor *start =
+      rst_weights_tensor(weights, "patch_embed.proj.weight"); /* the first in the file */
+  const long at = (long)(8 + header + (size_t)((const char *)t->data - (const char *)start->data));
+  rst_weights_close(weights);
+  float there;
+  fseek(f, at, SEEK_SET);
+  assert_int_equal(fread(&there, sizeof there, 1, f), 1);
+  assert_memory_equal(&there, &first, sizeof first);
+  fseek(f, at, SEEK_SET);
+  assert_int_equal(fwrite(value, sizeof(float), 1, f), 1);
+  assert_int_equal(fclose(f), 0);
+
+  rst_model *model = rgb;
+  if (rst_weights_open(manifest, &weights, err) != RST_OK) fail_msg("%s", err->message);
+  const rst_status status = rst_model_create(weights, NULL, &model, err);
+  if (status != RST_OK) assert_null(model);
+  rst_weights_close(weights);
+  return status;
+}
+
+static void weights_that_are_not_finite(void **state) {
+  (void)state;
+  static const char *const tensors[] = {"patch_embed.proj.weight",
+                                        "encoder_level1.0.norm1.body.weight",
+                                        "encoder_level1.0.norm1.body.bias",
+                                        "latent.0.attn.temperature",
+                                        "latent.0.attn.qkv.weight",
+                                        "latent.0.attn.qkv.bias",
+                                        "latent.0.attn.qkv_dwconv.bias",
+                                        "latent.0.attn.qkv_dwconv.weight",
+                                        "latent.0.attn.project_out.weight",
+                                        "decoder_level1.0.ffn.project_in.weight",
+                                        "decoder_level1.0.ffn.dwconv.weight",
+                                        "refinement.0.ffn.project_out.weight",
+                                        "refinement.0.ffn.project_out.bias",
+                                        "down1_2.body.0.weight",
+                                        "up2_1.body.0.weight",
+                                        "skip_conv.weight",
+                                        "output.weight",
+                                        "output.bias"};
+  rst_architecture a = architecture_small(4, 2);
+  a.bias = true;
+  a.dual_pixel = true;
+  a.in_channels = 6;
+  a.residual = false;
+  random_model weights = fixture_random(&a, 2);
+  for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
+    char *folder = fixture_folder(), path[512], message[1024];
+    snprintf(path, sizeof path, "%s/w.json", folder);
+    rst_error err;
+    if (random_model_write(&weights, path, &err) != RST_OK) fail_msg("%s", err.message);
+    snprintf(message, sizeof message, "%s: tensor %s: a value that is not finite", path, tensors[i]);
+    const float values[] = {NAN, INFINITY, -INFINITY};
+    expect_error(create_damaged(path, tensors[i], &values[i % 3], &err), &err, RST_ERROR_WEIGHTS, message);
+    fixture_remove_folder(folder);
+  }
+  random_model_free(&weights);
+}
+
+/* ---- rst_restore_picture ---------------------------------------------------------------------------------
+ */
+
+static rst_picture new_picture(size_t width, size_t height, int channels) {
+  rst_picture p = {.width = width, .height = height, .channels = channels, .sample = RST_SAMPLE_F32};
+  p.samples = fixture_alloc(width * height * (size_t)channels, sizeof(float));
+  return p;
+}
+
+static void expect_picture_error(const rst_model *model, const rst_picture *input, const rst_picture *right,
+                                 rst_status expected, const char *message) {
+  rst_picture output;
+  rst_error err;
+  memset(&output, 0x55, sizeof output);
+  expect_error(rst_restore_picture(model, input, right, RST_SAMPLE_U8, &output, NULL, &err), &err, expected,
+               message);
+  const rst_picture empty = {0};
+  assert_memory_equal(&output, &empty, sizeof empty);
+}
+
+static void pictures_that_do_not_fit(void **state) {
+  (void)state;
+  rst_picture picture = new_picture(WIDTH, HEIGHT, 3), small = new_picture(WIDTH, HEIGHT - 1, 3), empty = {0};
+  expect_picture_error(rgb, &empty, NULL, RST_ERROR_USAGE, "the input picture is empty");
+  expect_picture_error(dual, &picture, &empty, RST_ERROR_USAGE, "the right picture is empty");
+  expect_picture_error(dual, &empty, &picture, RST_ERROR_USAGE, "the left picture is empty");
+  expect_picture_error(odd, &picture, NULL, RST_ERROR_USAGE,
+                       "the model takes 2 channels and gives 5, expected 1 or 3 and 1 or 3");
+  expect_picture_error(dual, &picture, NULL, RST_ERROR_USAGE,
+                       "the model needs the right view of a dual-pixel picture");
+  expect_picture_error(rgb, &picture, &picture, RST_ERROR_USAGE,
+                       "the model takes no right view, it is not a dual-pixel model");
+  expect_picture_error(dual, &picture, &small, RST_ERROR_USAGE,
+                       "the right view has size 14 x 8, expected that of the left, 14 x 9");
+  ((float *)picture.samples)[3 * (2 * WIDTH + 5) + 1] = NAN;
+  expect_picture_error(rgb, &picture, NULL, RST_ERROR_INPUT,
+                       "the input picture has a sample that is not finite at (5, 2)");
+  ((float *)picture.samples)[3 * (2 * WIDTH + 5) + 1] = -INFINITY;
+  expect_picture_error(dual, &small, &picture, RST_ERROR_INPUT,
+                       "the right picture has a sample that is not finite at (5, 2)");
+  rst_picture_free(&picture);
+  rst_picture_free(&small);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(shapes_that_do_not_fit),      cmocka_unit_test(options_that_do_not_fit),
+      cmocka_unit_test(pictures_beyond_memory),      cmocka_unit_test(instruction_sets_that_are_not_there),
+      cmocka_unit_test(weights_that_are_not_finite), cmocka_unit_test(pictures_that_do_not_fit),
+  };
+  return cmocka_run_group_tests(tests, make_models, free_models);
+}
