@@ -165,4 +165,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
+include bench/bench.mk
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
