@@ -128,7 +128,7 @@ static uint32_t get_pixel(const bmp *b, const uint8_t *row, size_t x) {
     default: { /* packed palette indices, the leftmost in the highest bits */
       size_t per_byte = 8 / (size_t)b->bits;
       size_t shift = 8 - (size_t)b->bits * (x % per_byte + 1);
-      return row[x / per_byte] >> shift & ((1u << b->bits) - 1);
+      return (uint32_t)row[x / per_byte] >> shift & ((1u << b->bits) - 1);
     }
   }
 }

@@ -76,9 +76,10 @@ static void compare_samples(const rst_picture *a, const rst_picture *b, rst_samp
 /* ---- SSIM ---------------------------------------------------------------------------------- */
 
 static void make_window(double window[WINDOW]) {
+  const int centre = WINDOW / 2;
   double sum = 0;
   for (int i = 0; i < WINDOW; i++) {
-    double x = i - WINDOW / 2;
+    double x = i - centre;
     window[i] = exp(-x * x / (2 * SSIM_SIGMA * SSIM_SIGMA));
     sum += window[i];
   }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "restormer.h"
 
@@ -25,8 +26,9 @@ typedef struct rst_source {
   rst_error *err;
 } rst_source;
 
-/* RST_ERROR_INPUT with `PATH: message`. */
-rst_status rst_source_fail(const rst_source *source, const char *format, ...)
+/* RST_ERROR_INPUT with `PATH: message`. A macro for the reason that rst_fail is one. */
+#define rst_source_fail(source, ...) (rst_source_complain(source, __VA_ARGS__), rst_error_status(RST_ERROR_INPUT))
+void rst_source_complain(const rst_source *source, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Fails when the file's picture has no pixels or more than the limits allow; `format` is "PNG" and the like.

@@ -23,14 +23,13 @@ void rst_picture_free(rst_picture *picture) {
   *picture = (rst_picture){0};
 }
 
-rst_status rst_source_fail(const rst_source *source, const char *format, ...) {
+void rst_source_complain(const rst_source *source, const char *format, ...) {
   rst_error reason;
   va_list args;
   va_start(args, format);
   int n = vsnprintf(reason.message, sizeof reason.message, format, args);
   va_end(args);
-  return rst_fail(source->err, RST_ERROR_INPUT, "%s: %s", source->path,
-                  n < 0 ? "cannot be read" : reason.message);
+  rst_error_format(source->err, "%s: %s", source->path, n < 0 ? "cannot be read" : reason.message);
 }
 
 rst_status rst_source_check_size(const rst_source *source, const char *format, size_t width, size_t height) {
