@@ -38,7 +38,7 @@ void bytes_free(bytes *b) {
 void bytes_write(const bytes *b, const char *path) {
   FILE *f = fopen(path, "wb");
   assert_non_null(f);
-  assert_int_equal(fwrite(b->data, 1, b->size, f), b->size);
+  if (b->size > 0) assert_int_equal(fwrite(b->data, 1, b->size, f), b->size);
   assert_int_equal(fclose(f), 0);
 }
 
@@ -78,10 +78,10 @@ static void pickle_integers(bytes *b, const int64_t *values, size_t count) {
 void pickle_tensor(bytes *b, const pickled_tensor *t) {
   int64_t stride[RST_TENSOR_DIMS], step = 1;
   bool contiguous = true;
-  for (size_t i = t->ndim; i-- > 0;) {
+  for (size_t i = 0; i < t->ndim; i++) contiguous = contiguous && t->stride[i] == 0;
+  for (size_t i = t->ndim; contiguous && i-- > 0;) {
     stride[i] = step;
     step *= t->size[i];
-    contiguous = contiguous && t->stride[i] == 0;
   }
   bytes_add_text(b, "ctorch._utils\n_rebuild_tensor_v2\n((");
   pickle_string(b, "storage");

@@ -81,6 +81,8 @@ static const known table[] = {
     {"numpy.core.multiarray", "_reconstruct", ROLE_INERT, 0},
     {"numpy._core.multiarray", "scalar", ROLE_INERT, 0},
     {"numpy._core.multiarray", "_reconstruct", ROLE_INERT, 0},
+    {"numpy.core.numeric", "_frombuffer", ROLE_INERT, 0},
+    {"numpy._core.numeric", "_frombuffer", ROLE_INERT, 0},
     {"easydict", "EasyDict", ROLE_INERT, 0},
     {"addict.addict", "Dict", ROLE_INERT, 0},
     {"yacs.config", "CfgNode", ROLE_INERT, 0}};
