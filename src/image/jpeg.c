@@ -21,6 +21,7 @@ enum {
   SOI = 0xd8,
   EOI = 0xd9,
   SOS = 0xda,
+  DQT = 0xdb,
   TEM = 0x01
 };
 /* Progressive files have about ten scans; each costs a pass over the whole picture. */
@@ -32,7 +33,10 @@ typedef struct walk {
   size_t width, height;
   int components;
   uint8_t ids[MAX_COMPONENTS];
-  unsigned seen; /* bit i: component i has had a scan */
+  uint8_t quantizers[MAX_COMPONENTS];
+  bool progressive;
+  unsigned seen;                                /* bit i: component i has had a scan */
+  unsigned quantization_tables, huffman_tables; /* bits: those defined so far; Huffman: 4 DC, then 4 AC */
   int scans;
 } walk;
 
@@ -52,17 +56,19 @@ static rst_status check_frame(walk *w, int marker, const uint8_t *data, size_t s
   w->height = rst_be16(data + 1);
   w->width = rst_be16(data + 3);
   w->components = data[5];
+  w->progressive = marker == SOF2;
   if (w->components != 1 && w->components != 3 && w->components != 4)
     return rst_source_fail(s, "JPEG: %d components, expected 1, 3 or 4", w->components);
   for (int i = 0; i < w->components; i++) {
     w->ids[i] = data[6 + 3 * i];
+    w->quantizers[i] = data[8 + 3 * i] & 3;
     for (int j = 0; j < i; j++)
       if (w->ids[i] == w->ids[j]) return rst_source_fail(s, "JPEG: two components with the same number");
   }
   return rst_source_check_size(s, "JPEG", w->width, w->height);
 }
 
-static rst_status check_huffman_tables(const walk *w, const uint8_t *data, size_t size) {
+static rst_status check_huffman_tables(walk *w, const uint8_t *data, size_t size) {
   enum { LENGTHS = 16, MAX_CODES = 256, MAX_DC_CATEGORY = 15 };
   const rst_source *s = w->source;
   while (size > 0) {
@@ -75,9 +81,35 @@ static rst_status check_huffman_tables(const walk *w, const uint8_t *data, size_
       if (data[1 + LENGTHS + i] > MAX_DC_CATEGORY)
         return rst_source_fail(s, "JPEG: a Huffman table has a category of %d, expected at most %d",
                                data[1 + LENGTHS + i], MAX_DC_CATEGORY);
+    w->huffman_tables |= 1u << ((data[0] >> 4 & 1) * 4 + (data[0] & 3));
     data += 1 + LENGTHS + codes;
     size -= 1 + LENGTHS + codes;
   }
+  return RST_OK;
+}
+
+static rst_status check_quantization_tables(walk *w, const uint8_t *data, size_t size) {
+  while (size > 0) {
+    size_t length = data[0] >> 4 == 0 ? 65 : 129;
+    if (size < length) return rst_source_fail(w->source, "JPEG: a quantization table is cut off");
+    w->quantization_tables |= 1u << (data[0] & 3);
+    data += length;
+    size -= length;
+  }
+  return RST_OK;
+}
+
+/* A component of a scan, whose tables are `tables`; stb would take zeros for tables that are not there. */
+static rst_status check_component(walk *w, int id, int tables, bool first, bool dc, bool ac) {
+  const rst_source *s = w->source;
+  int c = 0;
+  while (c < w->components && w->ids[c] != id) c++;
+  if (c == w->components) return rst_source_fail(s, "JPEG: a scan of component %d, which does not exist", id);
+  unsigned need = (dc && first ? 1u << (tables >> 4 & 3) : 0) | (ac ? 0x10u << (tables & 3) : 0);
+  if ((need & ~w->huffman_tables) != 0) return rst_source_fail(s, "JPEG: a scan without its Huffman tables");
+  if ((w->quantization_tables >> w->quantizers[c] & 1) == 0)
+    return rst_source_fail(s, "JPEG: component %d without its quantization table", id);
+  w->seen |= 1u << c;
   return RST_OK;
 }
 
@@ -88,9 +120,13 @@ static rst_status check_scan(walk *w, const uint8_t *data, size_t size) {
   if (size < 1 || size != 4 + 2 * (size_t)data[0])
     return rst_source_fail(s, "JPEG: bad length of a scan header");
   if (++w->scans > MAX_SCANS) return rst_source_fail(s, "JPEG: more than %d scans", MAX_SCANS);
-  for (int i = 0; i < data[0]; i++)
-    for (int c = 0; c < w->components; c++)
-      if (w->ids[c] == data[1 + 2 * i]) w->seen |= 1u << c;
+  /* A progressive scan has either DC or AC coefficients, and DC codes only when it is their first. */
+  const uint8_t *spectrum = data + 1 + 2 * (size_t)data[0];
+  bool dc = !w->progressive || spectrum[0] == 0, ac = !w->progressive || spectrum[0] > 0;
+  for (int i = 0; i < data[0]; i++) {
+    rst_status status = check_component(w, data[1 + 2 * i], data[2 + 2 * i], spectrum[2] >> 4 == 0, dc, ac);
+    if (status != RST_OK) return status;
+  }
   for (; w->position + 1 < s->size; w->position++) {
     const uint8_t *p = s->data + w->position;
     if (p[0] == 0xff && p[1] != 0 && p[1] != 0xff && !(p[1] >= RST0 && p[1] <= RST7)) return RST_OK;
@@ -115,6 +151,7 @@ static rst_status check_segment(walk *w, int *marker) {
   if (length > left) return cut_off(w);
   const uint8_t *data = s->data + w->position + 2;
   w->position += length;
+  if (*marker == DQT) return check_quantization_tables(w, data, length - 2);
   if (*marker == DHT) return check_huffman_tables(w, data, length - 2);
   if (*marker == SOS) return check_scan(w, data, length - 2);
   if (*marker >= SOF0 && *marker <= SOF15 && *marker != JPG && *marker != DAC)

@@ -77,6 +77,8 @@ static void *take_more(void *p, size_t old_size, size_t new_size) {
 bool rst_stb_inflate(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size, const char **reason) {
   *reason = "it is too large";
   if (in_size > INT_MAX || out_size > INT_MAX) return false;
+  stbi__err("bad block type",
+            ""); /* the one failure that stb leaves without a reason would show an older one */
   int n = stbi_zlib_decode_buffer((char *)out, (int)out_size, (const char *)in, (int)in_size);
   *reason = n < 0 ? stbi_failure_reason() : "it ends too early";
   if (n < 0 && strcmp(*reason, "output buffer limit") == 0)
@@ -115,10 +117,13 @@ rst_status rst_stb_read_jpeg(const rst_source *source, rst_picture *picture) {
   int width, height, channels;
   *picture = (rst_picture){0};
   if (source->size > INT_MAX) return rst_source_fail(source, "JPEG: larger than 2 GiB");
+  stbi__err("bad segment", ""); /* as above */
   uint8_t *samples = stbi_load_from_memory(source->data, (int)source->size, &width, &height, &channels, 0);
-  if (samples == NULL && strcmp(stbi_failure_reason(), "outofmem") == 0)
+  /* "unknown image type": the format's test, which this file has passed, had no memory. */
+  const char *reason = stbi_failure_reason();
+  if (samples == NULL && (strcmp(reason, "outofmem") == 0 || strcmp(reason, "unknown image type") == 0))
     return rst_fail_memory(source->err, source->path);
-  if (samples == NULL) return rst_source_fail(source, "JPEG: cannot be decoded (%s)", stbi_failure_reason());
+  if (samples == NULL) return rst_source_fail(source, "JPEG: cannot be decoded (%s)", reason);
   *picture = (rst_picture){(size_t)width, (size_t)height, channels, RST_SAMPLE_U8, samples};
   return RST_OK;
 }

@@ -134,6 +134,7 @@ static rst_status read_header(tga *t) {
 rst_status rst_tga_read(const rst_source *source, rst_picture *picture) {
   tga t = {.source = source};
   *picture = (rst_picture){0};
+  if (!rst_tga_plausible(source->data, source->size)) return rst_source_fail(source, "TGA: bad header");
   rst_status status = read_header(&t);
   if (status == RST_OK)
     status = rst_source_allocate(source, "TGA", t.width, t.height, t.channels, RST_SAMPLE_U8, picture);
