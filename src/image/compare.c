@@ -62,8 +62,8 @@ static void compare_samples(const rst_picture *a, const rst_picture *b, rst_samp
     for (size_t x = 0; x < a->width; x++)
       for (int c = 0; c < channels; c++, i++) {
         double va = get_sample(a, common, i), vb = get_sample(b, common, i);
-        double difference = va == vb ? 0 : fabs(va - vb);   /* equal infinities are equal */
-        if (!(difference <= largest)) largest = difference; /* a NaN comes in, and stays */
+        double difference = va == vb ? 0 : fabs(va - vb); /* equal infinities are equal */
+        if (!isnan(largest) && !(difference <= largest)) largest = difference; /* a NaN comes in, and stays */
         if (c < colors) row += difference * difference;
       }
     squares += row;

@@ -1,0 +1,227 @@
+/* Finding out what a file is, and what happens when it cannot be read or written. */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/bytes.h"
+#include "support/cmocka_all.h"
+#include "support/fail_alloc.h"
+#include "support/pictures.h"
+#include "support/scratch.h"
+
+static void assert_unreadable(const char *path, const char *message) {
+  rst_picture p;
+  rst_error err = {.message = ""};
+  assert_int_equal(rst_picture_read(path, &p, &err), RST_ERROR_INPUT);
+  assert_string_equal(err.message, message);
+  assert_null(p.samples);
+}
+
+static void assert_unwritable(const char *path, const rst_picture *p, const char *message) {
+  rst_error err = {.message = ""};
+  assert_int_equal(rst_picture_write(path, p, &err), RST_ERROR_OUTPUT);
+  assert_string_equal(err.message, message);
+}
+
+static void test_the_name_of_a_file_does_not_matter(void **state) {
+  (void)state;
+  static const char *const names[] = {"p.png", "p.jpg", "p.bmp", "p.tga", "p.pfm"};
+  rst_picture p = picture_smooth(16, 12, 3, RST_SAMPLE_U8);
+  for (size_t i = 0; i < 5; i++) {
+    rst_picture back;
+    rst_difference d;
+    rst_error err = {.message = ""};
+    assert_int_equal(rst_picture_write(names[i], &p, &err), RST_OK);
+    assert_int_equal(rename(names[i], "no.ending"), 0);
+    if (rst_picture_read("no.ending", &back, &err) != RST_OK) fail_msg("%s: %s", names[i], err.message);
+    assert_int_equal(rst_picture_compare(&p, &back, &d, &err), RST_OK);
+    assert_true(d.psnr > 40);
+    rst_picture_free(&back);
+  }
+  scratch_put_text("no.ending", "P2 1 1 255 7");
+  rst_picture back;
+  assert_int_equal(rst_picture_read("no.ending", &back, NULL), RST_OK);
+  rst_picture_free(&back);
+  rst_picture_free(&p);
+}
+
+static void test_other_formats_are_refused_by_name(void **state) {
+  (void)state;
+  static const struct {
+    const char *content;
+    size_t size;
+    const char *format;
+  } files[] = {{"GIF89a..........", 16, "a GIF"},
+               {"GIF87a..........", 16, "a GIF"},
+               {"RIFF\1\2\3\4WEBPVP8 ", 16, "a WebP"},
+               {"\0\0\0\x20"
+                "ftypavif",
+                12, "an AVIF"},
+               {"\0\0\0\x20"
+                "ftypheic",
+                12, "a HEIC"},
+               {"\0\0\0\x20"
+                "ftypmif1",
+                12, "a HEIF"},
+               {"II*\0\x8\0\0\0", 8, "a TIFF (or a camera's raw)"},
+               {"MM\0*\0\0\0\x8", 8, "a TIFF (or a camera's raw)"},
+               {"P7\nWIDTH 1", 10, "a PAM"},
+               {"8BPS\0\1", 6, "a Photoshop"},
+               {"#?RADIANCE\n", 11, "a Radiance HDR"},
+               {"v/1\x01", 4, "an OpenEXR"},
+               {"\xff\x0a\1\2", 4, "a JPEG XL"},
+               {"\0\0\0\x0cJXL \r\n", 10, "a JPEG XL"},
+               {"\0\0\0\x0cjP  \r\n", 10, "a JPEG 2000"},
+               {"qoif\0\0", 6, "a QOI"},
+               {"%PDF-1.7", 8, "a PDF"},
+               {"<svg xmlns", 10, "an SVG"}};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    char message[128];
+    scratch_put("f", files[i].content, files[i].size);
+    snprintf(message, sizeof message, "f: is %s file, expected PNG, JPEG, BMP, TGA, PNM or PFM",
+             files[i].format);
+    assert_unreadable("f", message);
+  }
+}
+
+static void test_unknown_content_is_refused(void **state) {
+  (void)state;
+  static const char unknown[] = "f: unknown content, expected PNG, JPEG, BMP, TGA, PNM or PFM";
+  scratch_put_text("f", "");
+  assert_unreadable("f", "f: is empty");
+  scratch_put_text("f", "P");
+  assert_unreadable("f", unknown);
+  scratch_put_text("f", "What is this text doing here? It is no picture.");
+  assert_unreadable("f", unknown);
+  scratch_put("f", "\x89PNG\r\n\x1a", 7);
+  assert_unreadable("f", unknown);
+  assert_unreadable("none", "none: cannot be opened: No such file or directory");
+  assert_unreadable("/", "/: is a directory, expected a file");
+}
+
+static void test_a_name_cannot_put_control_characters_into_a_message(void **state) {
+  (void)state;
+  assert_unreadable("a\x1b[31m\nb", "a?[31m?b: cannot be opened: No such file or directory");
+}
+
+static bytes dynamic; /* read before the tests go to folders of their own */
+
+static int read_files(void **state) {
+  (void)state;
+  dynamic = bytes_of_file("tests/data/images/dynamic.png");
+  return 0;
+}
+
+static int free_files(void **state) {
+  (void)state;
+  bytes_free(&dynamic);
+  return 0;
+}
+
+static void test_png_of_zlib_with_dynamic_codes_is_read(void **state) {
+  (void)state;
+  rst_picture p, expected = picture_smooth(37, 29, 3, RST_SAMPLE_U8);
+  rst_error err = {.message = ""};
+  if (bytes_read(&dynamic, rst_png_read, &p, &err) != RST_OK) fail_msg("%s", err.message);
+  picture_assert_equal(&p, &expected);
+  rst_picture_free(&p);
+  rst_picture_free(&expected);
+}
+
+static void test_sizes_are_checked_before_memory_is_asked_for(void **state) {
+  (void)state;
+  rst_error err;
+  rst_source source = {"f", NULL, 0, &err};
+  assert_int_equal(rst_source_check_size(&source, "X", 1, 1), RST_OK);
+  assert_int_equal(rst_source_check_size(&source, "X", RST_MAX_SIDE, 16), RST_OK);
+  assert_int_equal(rst_source_check_size(&source, "X", 16384, 16384), RST_OK);
+  assert_int_equal(rst_source_check_size(&source, "X", 16384, 16385), RST_ERROR_INPUT);
+  assert_int_equal(rst_source_check_size(&source, "X", RST_MAX_SIDE + 1, 1), RST_ERROR_INPUT);
+  assert_int_equal(rst_source_check_size(&source, "X", SIZE_MAX, SIZE_MAX), RST_ERROR_INPUT);
+  assert_int_equal(rst_source_check_size(&source, "X", 0, 1), RST_ERROR_INPUT);
+}
+
+/* ---- Writing ------------------------------------------------------------------------------- */
+
+static void test_endings_that_can_be_written(void **state) {
+  (void)state;
+  static const char *const good[] = {"a.png", "b.JPG", "c.JpEg", "d/e.bmp", "f.x.tga", ".pfm"};
+  static const char *const bad[] = {"a.gif", "png", "a.png/b", "a.png ", "", "a.pn", "a.webp", "a.pngx"};
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) assert_true(rst_picture_can_write(good[i]));
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) assert_false(rst_picture_can_write(bad[i]));
+}
+
+static void test_what_cannot_be_written_is_refused(void **state) {
+  (void)state;
+  rst_picture p = picture_smooth(16, 12, 3, RST_SAMPLE_U8), empty = {0};
+  assert_unwritable("a.gif", &p, "a.gif: unknown ending, expected .png, .jpg, .jpeg, .bmp, .tga or .pfm");
+  assert_unwritable("a.png", &empty, "a.png: there is no picture to write");
+  assert_unwritable("none/a.png", &p, "none/a.png: cannot be created: No such file or directory");
+  assert_int_equal(mkdir("folder.png", 0777), 0);
+  assert_unwritable("folder.png", &p, "folder.png: cannot be written: Is a directory");
+  rst_picture_free(&p);
+}
+
+static void test_a_full_disk_is_reported_by_every_writer(void **state) {
+  (void)state;
+  static const char *const names[] = {"full.png", "full.jpg", "full.bmp", "full.tga", "full.pfm"};
+  rst_picture p = picture_random(64, 64, 3, RST_SAMPLE_U8, 1);
+  for (size_t i = 0; i < 5; i++) {
+    char message[64];
+    assert_int_equal(symlink("/dev/full", names[i]), 0);
+    snprintf(message, sizeof message, "%s: cannot be written: No space left on device", names[i]);
+    assert_unwritable(names[i], &p, message);
+  }
+  rst_picture_free(&p);
+}
+
+/* ---- Samples ------------------------------------------------------------------------------- */
+
+static void test_samples_convert_exactly_where_they_can(void **state) {
+  (void)state;
+  assert_int_equal(rst_sample_size(RST_SAMPLE_U8), 1);
+  assert_int_equal(rst_sample_size(RST_SAMPLE_U16), 2);
+  assert_int_equal(rst_sample_size(RST_SAMPLE_F32), 4);
+  for (unsigned v = 0; v < 65536; v++) {
+    uint16_t v16 = (uint16_t)v, back16;
+    uint8_t v8 = (uint8_t)v, back8;
+    float f;
+    rst_convert_samples(&v16, RST_SAMPLE_U16, 1, &f, RST_SAMPLE_F32, 1, 1);
+    rst_convert_samples(&f, RST_SAMPLE_F32, 1, &back16, RST_SAMPLE_U16, 1, 1);
+    assert_int_equal(back16, v16);
+    rst_convert_samples(&v16, RST_SAMPLE_U16, 1, &back8, RST_SAMPLE_U8, 1, 1);
+    assert_int_equal(back8, (v * 255 + 32767) / 65535); /* never halfway */
+    rst_convert_samples(&v8, RST_SAMPLE_U8, 1, &back16, RST_SAMPLE_U16, 1, 1);
+    assert_int_equal(back16, 257 * v8);
+    rst_convert_samples(&v8, RST_SAMPLE_U8, 1, &f, RST_SAMPLE_F32, 1, 1);
+    rst_convert_samples(&f, RST_SAMPLE_F32, 1, &back8, RST_SAMPLE_U8, 1, 1);
+    assert_int_equal(back8, v8);
+  }
+}
+
+static void test_freed_pictures_are_empty(void **state) {
+  (void)state;
+  rst_picture p = picture_smooth(3, 2, 1, RST_SAMPLE_U8);
+  rst_picture_free(&p);
+  assert_null(p.samples);
+  assert_int_equal(p.width, 0);
+  rst_picture_free(&p);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_enter, scratch_leave)
+  const struct CMUnitTest tests[] = {
+      TEST(test_the_name_of_a_file_does_not_matter),
+      TEST(test_other_formats_are_refused_by_name),
+      TEST(test_unknown_content_is_refused),
+      TEST(test_a_name_cannot_put_control_characters_into_a_message),
+      cmocka_unit_test(test_png_of_zlib_with_dynamic_codes_is_read),
+      cmocka_unit_test(test_sizes_are_checked_before_memory_is_asked_for),
+      cmocka_unit_test(test_endings_that_can_be_written),
+      TEST(test_what_cannot_be_written_is_refused),
+      TEST(test_a_full_disk_is_reported_by_every_writer),
+      cmocka_unit_test(test_samples_convert_exactly_where_they_can),
+      cmocka_unit_test(test_freed_pictures_are_empty),
+  };
+  return cmocka_run_group_tests(tests, read_files, free_files);
+}
