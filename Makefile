@@ -65,6 +65,9 @@ ISA_NAME_avx2 := AVX2
 ISA_NAME_avx512 := AVX512
 ISA_NAME_avx512bf16 := AVX512BF16
 ISA_NAME_neon := NEON
+# stb's JPEG writer shifts bits out of an int on purpose.
+$(BUILD)/obj/src/image/stb.o: EXTRA_CFLAGS = -fno-sanitize=shift
+
 define simd_rule
 $(BUILD)/obj/src/kernels/simd/%.$(1)_$(2).o: src/kernels/simd/%.c
 	@mkdir -p $$(@D)
