@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "support/bytes.h"
+#include "support/blob.h"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/pictures.h"

@@ -1,7 +1,7 @@
 /* JPEG: files of libjpeg-turbo and our own, and the checks before stb_image sees a file. */
 #include <string.h>
 
-#include "support/bytes.h"
+#include "support/blob.h"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/pictures.h"
@@ -9,7 +9,7 @@
 
 enum { WIDTH = 37, HEIGHT = 29 };
 
-static bytes files[4]; /* read before the tests go to folders of their own */
+static blob files[4]; /* read before the tests go to folders of their own */
 static const char *const names[] = {"baseline.jpg", "progressive.jpg", "restart.jpg", "grey.jpg"};
 enum { BASELINE, PROGRESSIVE, RESTART, GREY };
 
@@ -18,14 +18,14 @@ static int read_files(void **state) {
   for (size_t i = 0; i < 4; i++) {
     char path[64];
     snprintf(path, sizeof path, "tests/data/images/%s", names[i]);
-    files[i] = bytes_of_file(path);
+    files[i] = blob_of_file(path);
   }
   return 0;
 }
 
 static int free_files(void **state) {
   (void)state;
-  for (size_t i = 0; i < 4; i++) bytes_free(&files[i]);
+  for (size_t i = 0; i < 4; i++) blob_free(&files[i]);
   return 0;
 }
 
@@ -36,7 +36,7 @@ static void test_files_of_another_program_are_read(void **state) {
     rst_picture p, expected = picture_smooth(WIDTH, HEIGHT, i == GREY ? 1 : 3, RST_SAMPLE_U8);
     rst_error err = {.message = ""};
     rst_difference d;
-    if (bytes_read(&files[i], rst_jpeg_read, &p, &err) != RST_OK) fail_msg("%s: %s", names[i], err.message);
+    if (blob_read(&files[i], rst_jpeg_read, &p, &err) != RST_OK) fail_msg("%s: %s", names[i], err.message);
     assert_int_equal(p.sample, RST_SAMPLE_U8);
     if (rst_picture_compare(&p, &expected, &d, &err) != RST_OK) fail_msg("%s: %s", names[i], err.message);
     if (d.psnr < least_psnr[i]) fail_msg("%s: %g dB", names[i], d.psnr);
@@ -47,42 +47,42 @@ static void test_files_of_another_program_are_read(void **state) {
 
 static void test_every_beginning_of_a_file_is_refused(void **state) {
   (void)state;
-  for (size_t i = 0; i < 4; i++) bytes_assert_beginnings_refused(&files[i], rst_jpeg_read, 3);
+  for (size_t i = 0; i < 4; i++) blob_assert_beginnings_refused(&files[i], rst_jpeg_read, 3);
 }
 
 static void test_damaged_files_are_errors_or_whole_pictures(void **state) {
   (void)state;
-  for (size_t i = 0; i < 4; i++) bytes_damage(&files[i], rst_jpeg_read);
+  for (size_t i = 0; i < 4; i++) blob_damage(&files[i], rst_jpeg_read);
 }
 
 /* ---- Structure ----------------------------------------------------------------------------- */
 
-static void segment(bytes *b, unsigned marker, const char *data, size_t size) {
-  bytes_u8(b, 0xff);
-  bytes_u8(b, marker);
-  bytes_be16(b, (unsigned)size + 2);
-  bytes_put(b, data, size);
+static void segment(blob *b, unsigned marker, const char *data, size_t size) {
+  blob_u8(b, 0xff);
+  blob_u8(b, marker);
+  blob_be16(b, (unsigned)size + 2);
+  blob_put(b, data, size);
 }
 
 #define SEGMENT(b, marker, text) segment(b, marker, text, sizeof(text) - 1)
 
-static bytes begin(void) {
-  bytes b = {0};
-  bytes_put(&b, "\xff\xd8", 2);
+static blob begin(void) {
+  blob b = {0};
+  blob_put(&b, "\xff\xd8", 2);
   return b;
 }
 
-static void assert_refused(bytes *b, const char *message) {
-  bytes_put(b, "\xff\xd9", 2);
-  bytes_assert_refused(b, rst_jpeg_read, message);
-  bytes_free(b);
+static void assert_refused(blob *b, const char *message) {
+  blob_put(b, "\xff\xd9", 2);
+  blob_assert_refused(b, rst_jpeg_read, message);
+  blob_free(b);
 }
 
 #define GREY_FRAME "\x8\0\1\0\1\1\1\x11\0"
 
 static void test_bad_frames_are_refused(void **state) {
   (void)state;
-  bytes b = begin();
+  blob b = begin();
   assert_refused(&b, "JPEG: no frame header");
   b = begin();
   SEGMENT(&b, 0xc0, GREY_FRAME);
@@ -115,7 +115,7 @@ static void test_bad_frames_are_refused(void **state) {
 static void test_bad_huffman_tables_are_refused(void **state) {
   (void)state;
   static const char too_many[17 + 300] = "\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff";
-  bytes b = begin();
+  blob b = begin();
   SEGMENT(&b, 0xc4, "\0\0\0");
   assert_refused(&b, "JPEG: a Huffman table is cut off");
   b = begin();
@@ -130,7 +130,7 @@ static void test_bad_huffman_tables_are_refused(void **state) {
 }
 
 /* A quantization table of ones; a Huffman table of one code of one bit. */
-static void tables(bytes *b, unsigned quantization, unsigned dc, unsigned ac) {
+static void tables(blob *b, unsigned quantization, unsigned dc, unsigned ac) {
   char table[65];
   memset(table, 1, sizeof table);
   table[0] = (char)quantization;
@@ -145,7 +145,7 @@ static void tables(bytes *b, unsigned quantization, unsigned dc, unsigned ac) {
 
 static void test_bad_scans_are_refused(void **state) {
   (void)state;
-  bytes b = begin();
+  blob b = begin();
   SEGMENT(&b, 0xda, "\1\1\0\0\x3f\0");
   assert_refused(&b, "JPEG: a scan before the frame header");
   b = begin();
@@ -168,7 +168,7 @@ static void test_bad_scans_are_refused(void **state) {
 
 static void test_missing_tables_are_noticed(void **state) {
   (void)state;
-  bytes b = begin();
+  blob b = begin();
   SEGMENT(&b, 0xdb, "\0\1");
   assert_refused(&b, "JPEG: a quantization table is cut off");
   for (unsigned missing = 0; missing < 3; missing++) {
@@ -183,14 +183,14 @@ static void test_missing_tables_are_noticed(void **state) {
 
 static void test_bad_segments_are_refused(void **state) {
   (void)state;
-  bytes b = begin();
-  bytes_put(&b, "\xff\xe0\0\1", 4);
+  blob b = begin();
+  blob_put(&b, "\xff\xe0\0\1", 4);
   assert_refused(&b, "JPEG: segment e0 of 1 bytes, expected 2 or more");
   b = begin();
   tables(&b, 0, 0, 0);
   SEGMENT(&b, 0xc0, GREY_FRAME);
   SEGMENT(&b, 0xda, "\1\1\0\0\x3f\0");
-  bytes_put(&b, "\xf0\xf0\xf0\xf0", 4); /* codes that do not exist */
+  blob_put(&b, "\xf0\xf0\xf0\xf0", 4); /* codes that do not exist */
   assert_refused(&b, "JPEG: cannot be decoded (bad huffman code)");
 }
 
@@ -222,7 +222,7 @@ static void test_written_pictures_are_close(void **state) {
 
 static rst_status read_once(void *file, rst_error *err) {
   rst_picture p;
-  rst_status status = bytes_read(file, rst_jpeg_read, &p, err);
+  rst_status status = blob_read(file, rst_jpeg_read, &p, err);
   if (status == RST_OK) rst_picture_free(&p);
   return status;
 }

@@ -1,7 +1,7 @@
 /* Reading PNG: every kind of picture, and everything that can be wrong with a file. */
 #include <string.h>
 
-#include "support/bytes.h"
+#include "support/blob.h"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 
@@ -28,14 +28,14 @@ static unsigned sample_of(const rst_picture *p, unsigned x, unsigned y, unsigned
   return p->sample == RST_SAMPLE_U16 ? ((uint16_t *)p->samples)[i] : ((uint8_t *)p->samples)[i];
 }
 
-static void read_ok(const bytes *file, rst_picture *picture) {
+static void read_ok(const blob *file, rst_picture *picture) {
   rst_error err = {.message = ""};
-  if (bytes_read(file, rst_png_read, picture, &err) != RST_OK) fail_msg("%s", err.message);
+  if (blob_read(file, rst_png_read, picture, &err) != RST_OK) fail_msg("%s", err.message);
 }
 
 static void check_kind(size_t kind, uint32_t width, uint32_t height, int interlace) {
   int depth = kinds[kind].depth;
-  bytes file = bytes_png(width, height, depth, kinds[kind].color_type, interlace, pattern, NULL);
+  blob file = blob_png(width, height, depth, kinds[kind].color_type, interlace, pattern, NULL);
   rst_picture p;
   read_ok(&file, &p);
   assert_int_equal(p.width, width);
@@ -47,7 +47,7 @@ static void check_kind(size_t kind, uint32_t width, uint32_t height, int interla
       for (unsigned c = 0; c < (unsigned)p.channels; c++)
         assert_int_equal(sample_of(&p, x, y, c), scaled(pattern(x, y, c), depth));
   rst_picture_free(&p);
-  bytes_free(&file);
+  blob_free(&file);
 }
 
 static void test_every_kind_of_pixels_at_every_small_size(void **state) {
@@ -62,18 +62,18 @@ static unsigned index_of(unsigned x, unsigned y, unsigned c) {
   return (x + 2 * y + c) % 4;
 }
 
-static bytes palette_chunks(size_t colors, size_t alphas) {
+static blob palette_chunks(size_t colors, size_t alphas) {
   static const uint8_t rgb[] = {1, 2, 3, 40, 50, 60, 255, 254, 253, 9, 8, 7}, alpha[] = {0, 128, 255, 77};
-  bytes chunks = {0};
-  bytes_png_chunk(&chunks, "PLTE", rgb, 3 * colors);
-  if (alphas > 0) bytes_png_chunk(&chunks, "tRNS", alpha, alphas);
+  blob chunks = {0};
+  blob_png_chunk(&chunks, "PLTE", rgb, 3 * colors);
+  if (alphas > 0) blob_png_chunk(&chunks, "tRNS", alpha, alphas);
   return chunks;
 }
 
 static void check_palette(int depth, int interlace, size_t alphas) {
   static const unsigned colors[4][4] = {{1, 2, 3, 0}, {40, 50, 60, 128}, {255, 254, 253, 255}, {9, 8, 7, 77}};
-  bytes chunks = palette_chunks(4, alphas),
-        file = bytes_png(7, 5, depth, PALETTE, interlace, index_of, &chunks);
+  blob chunks = palette_chunks(4, alphas),
+       file = blob_png(7, 5, depth, PALETTE, interlace, index_of, &chunks);
   rst_picture p;
   read_ok(&file, &p);
   assert_int_equal(p.channels, alphas > 0 ? 4 : 3);
@@ -86,8 +86,8 @@ static void check_palette(int depth, int interlace, size_t alphas) {
         assert_int_equal(sample_of(&p, x, y, c), opaque ? 255 : colors[index][c]);
       }
   rst_picture_free(&p);
-  bytes_free(&file);
-  bytes_free(&chunks);
+  blob_free(&file);
+  blob_free(&chunks);
 }
 
 static void test_palettes_with_and_without_transparency(void **state) {
@@ -99,11 +99,11 @@ static void test_palettes_with_and_without_transparency(void **state) {
 
 static void check_transparent_color(int color_type, int depth) {
   unsigned channels = color_type == GREY ? 1 : 3;
-  bytes chunk = {0}, color = {0};
+  blob chunk = {0}, color = {0};
   unsigned mask = (1u << depth) - 1;
-  for (unsigned c = 0; c < channels; c++) bytes_be16(&color, pattern(1, 2, c) & mask);
-  bytes_png_chunk(&chunk, "tRNS", color.data, color.size);
-  bytes file = bytes_png(4, 4, depth, color_type, 0, pattern, &chunk);
+  for (unsigned c = 0; c < channels; c++) blob_be16(&color, pattern(1, 2, c) & mask);
+  blob_png_chunk(&chunk, "tRNS", color.data, color.size);
+  blob file = blob_png(4, 4, depth, color_type, 0, pattern, &chunk);
   rst_picture p;
   read_ok(&file, &p);
   assert_int_equal(p.channels, channels + 1);
@@ -116,9 +116,9 @@ static void check_transparent_color(int color_type, int depth) {
       assert_int_equal(sample_of(&p, x, y, 0), scaled(pattern(x, y, 0), depth));
     }
   rst_picture_free(&p);
-  bytes_free(&file);
-  bytes_free(&chunk);
-  bytes_free(&color);
+  blob_free(&file);
+  blob_free(&chunk);
+  blob_free(&color);
 }
 
 static void test_transparent_colour_becomes_alpha(void **state) {
@@ -130,54 +130,54 @@ static void test_transparent_colour_becomes_alpha(void **state) {
 
 static void test_pixels_in_several_chunks_and_unknown_chunks_between_others(void **state) {
   (void)state;
-  bytes raw = {0}, zlib = {0}, file = {0};
-  bytes_put(&raw, "\0\1\2\3", 4);
-  bytes_zlib(&zlib, raw.data, raw.size);
-  bytes_png_header(&file, 3, 1, 8, GREY, 0);
-  bytes_png_chunk(&file, "teXt", "anything", 8);
-  bytes_png_chunk(&file, "IDAT", NULL, 0);
-  for (size_t i = 0; i < zlib.size; i++) bytes_png_chunk(&file, "IDAT", zlib.data + i, 1);
-  bytes_png_chunk(&file, "tIME", "1234567", 7);
-  bytes_png_chunk(&file, "IEND", NULL, 0);
-  bytes_text(&file, "what follows does not matter");
+  blob raw = {0}, zlib = {0}, file = {0};
+  blob_put(&raw, "\0\1\2\3", 4);
+  blob_zlib(&zlib, raw.data, raw.size);
+  blob_png_header(&file, 3, 1, 8, GREY, 0);
+  blob_png_chunk(&file, "teXt", "anything", 8);
+  blob_png_chunk(&file, "IDAT", NULL, 0);
+  for (size_t i = 0; i < zlib.size; i++) blob_png_chunk(&file, "IDAT", zlib.data + i, 1);
+  blob_png_chunk(&file, "tIME", "1234567", 7);
+  blob_png_chunk(&file, "IEND", NULL, 0);
+  blob_text(&file, "what follows does not matter");
   rst_picture p;
   read_ok(&file, &p);
   assert_memory_equal(p.samples, "\1\2\3", 3);
   rst_picture_free(&p);
-  bytes_free(&file);
-  bytes_free(&zlib);
-  bytes_free(&raw);
+  blob_free(&file);
+  blob_free(&zlib);
+  blob_free(&raw);
 }
 
 /* ---- What is refused ----------------------------------------------------------------------- */
 
 static void test_every_beginning_of_a_file_is_refused(void **state) {
   (void)state;
-  bytes file = bytes_png(5, 4, 8, RGB, 1, pattern, NULL);
-  bytes_assert_beginnings_refused(&file, rst_png_read, 8);
-  bytes_free(&file);
+  blob file = blob_png(5, 4, 8, RGB, 1, pattern, NULL);
+  blob_assert_beginnings_refused(&file, rst_png_read, 8);
+  blob_free(&file);
 }
 
 static void test_every_damaged_byte_is_noticed(void **state) {
   (void)state;
-  bytes file = bytes_png(5, 4, 8, RGB, 0, pattern, NULL);
+  blob file = blob_png(5, 4, 8, RGB, 0, pattern, NULL);
   for (size_t i = 8; i < file.size; i++) {
     rst_picture p;
     rst_error err;
     file.data[i] ^= 0x04;
-    assert_int_equal(bytes_read(&file, rst_png_read, &p, &err), RST_ERROR_INPUT);
+    assert_int_equal(blob_read(&file, rst_png_read, &p, &err), RST_ERROR_INPUT);
     file.data[i] ^= 0x04;
   }
-  bytes_free(&file);
+  blob_free(&file);
 }
 
 static void refused_header(uint32_t width, uint32_t height, int depth, int color_type, int interlace,
                            const char *message) {
-  bytes file = {0};
-  bytes_png_header(&file, width, height, depth, color_type, interlace);
-  bytes_png_chunk(&file, "IEND", NULL, 0);
-  bytes_assert_refused(&file, rst_png_read, message);
-  bytes_free(&file);
+  blob file = {0};
+  blob_png_header(&file, width, height, depth, color_type, interlace);
+  blob_png_chunk(&file, "IEND", NULL, 0);
+  blob_assert_refused(&file, rst_png_read, message);
+  blob_free(&file);
 }
 
 static void test_bad_headers_are_refused(void **state) {
@@ -203,12 +203,12 @@ static void test_unknown_methods_are_refused(void **state) {
                                          "PNG: filter method 1, expected 0"};
   for (size_t i = 0; i < 2; i++) {
     uint8_t ihdr[] = {0, 0, 0, 1, 0, 0, 0, 1, 8, GREY, 0, 0, 0};
-    bytes file = {0};
+    blob file = {0};
     ihdr[10 + i] = 1;
-    bytes_put(&file, "\x89PNG\r\n\x1a\n", 8);
-    bytes_png_chunk(&file, "IHDR", ihdr, sizeof ihdr);
-    bytes_assert_refused(&file, rst_png_read, messages[i]);
-    bytes_free(&file);
+    blob_put(&file, "\x89PNG\r\n\x1a\n", 8);
+    blob_png_chunk(&file, "IHDR", ihdr, sizeof ihdr);
+    blob_assert_refused(&file, rst_png_read, messages[i]);
+    blob_free(&file);
   }
 }
 
@@ -216,13 +216,13 @@ static void test_unknown_methods_are_refused(void **state) {
 static void refused_chunks(int color_type, const char *type1, size_t size1, const char *type2, size_t size2,
                            const char *type3, const char *message) {
   static const uint8_t zeros[1024] = {0};
-  bytes file = {0};
-  bytes_png_header(&file, 1, 1, 8, color_type, 0);
-  bytes_png_chunk(&file, type1, zeros, size1);
-  if (type2 != NULL) bytes_png_chunk(&file, type2, zeros, size2);
-  if (type3 != NULL) bytes_png_chunk(&file, type3, zeros, size1);
-  bytes_assert_refused(&file, rst_png_read, message);
-  bytes_free(&file);
+  blob file = {0};
+  blob_png_header(&file, 1, 1, 8, color_type, 0);
+  blob_png_chunk(&file, type1, zeros, size1);
+  if (type2 != NULL) blob_png_chunk(&file, type2, zeros, size2);
+  if (type3 != NULL) blob_png_chunk(&file, type3, zeros, size1);
+  blob_assert_refused(&file, rst_png_read, message);
+  blob_free(&file);
 }
 
 static void test_chunks_out_of_place_are_refused(void **state) {
@@ -252,41 +252,41 @@ static void test_chunks_out_of_place_are_refused(void **state) {
 
 static void test_first_chunk_must_be_the_header(void **state) {
   (void)state;
-  bytes file = {0};
-  bytes_put(&file, "\x89PNG\r\n\x1a\n", 8);
-  bytes_png_chunk(&file, "CgBI", "1234", 4);
-  bytes_assert_refused(&file, rst_png_read, "PNG: the first chunk is CgBI, expected IHDR");
-  bytes_free(&file);
-  bytes_put(&file, "\x89PNG\r\n\x1a\n", 8);
-  bytes_png_chunk(&file, "IHDR", "1234", 4);
-  bytes_assert_refused(&file, rst_png_read, "PNG: chunk IHDR has 4 bytes, expected 13");
-  bytes_free(&file);
+  blob file = {0};
+  blob_put(&file, "\x89PNG\r\n\x1a\n", 8);
+  blob_png_chunk(&file, "CgBI", "1234", 4);
+  blob_assert_refused(&file, rst_png_read, "PNG: the first chunk is CgBI, expected IHDR");
+  blob_free(&file);
+  blob_put(&file, "\x89PNG\r\n\x1a\n", 8);
+  blob_png_chunk(&file, "IHDR", "1234", 4);
+  blob_assert_refused(&file, rst_png_read, "PNG: chunk IHDR has 4 bytes, expected 13");
+  blob_free(&file);
 }
 
 static void test_damaged_and_cut_chunks_are_named(void **state) {
   (void)state;
-  bytes file = bytes_png(1, 1, 8, GREY, 0, pattern, NULL);
+  blob file = blob_png(1, 1, 8, GREY, 0, pattern, NULL);
   file.data[8 + 8] ^= 1;
-  bytes_assert_refused(&file, rst_png_read, "PNG: chunk IHDR is damaged (its CRC is wrong)");
+  blob_assert_refused(&file, rst_png_read, "PNG: chunk IHDR is damaged (its CRC is wrong)");
   file.data[8 + 8] ^= 1;
   file.size -= 12;
-  bytes_assert_refused(&file, rst_png_read, "PNG: ends at byte 58 without an IEND chunk (cut off?)");
+  blob_assert_refused(&file, rst_png_read, "PNG: ends at byte 58 without an IEND chunk (cut off?)");
   file.size -= 5;
-  bytes_assert_refused(&file, rst_png_read,
-                       "PNG: chunk IDAT has 13 bytes, but the file ends after 12 (cut off?)");
-  bytes_free(&file);
+  blob_assert_refused(&file, rst_png_read,
+                      "PNG: chunk IDAT has 13 bytes, but the file ends after 12 (cut off?)");
+  blob_free(&file);
 }
 
 /* A 2 x 2 grey file whose pixels are `raw`, which may be too few or too many. */
 static void refused_pixels(const char *raw, size_t size, const char *message) {
-  bytes zlib = {0}, file = {0};
-  bytes_zlib(&zlib, (const uint8_t *)raw, size);
-  bytes_png_header(&file, 2, 2, 8, GREY, 0);
-  bytes_png_chunk(&file, "IDAT", zlib.data, zlib.size);
-  bytes_png_chunk(&file, "IEND", NULL, 0);
-  bytes_assert_refused(&file, rst_png_read, message);
-  bytes_free(&file);
-  bytes_free(&zlib);
+  blob zlib = {0}, file = {0};
+  blob_zlib(&zlib, (const uint8_t *)raw, size);
+  blob_png_header(&file, 2, 2, 8, GREY, 0);
+  blob_png_chunk(&file, "IDAT", zlib.data, zlib.size);
+  blob_png_chunk(&file, "IEND", NULL, 0);
+  blob_assert_refused(&file, rst_png_read, message);
+  blob_free(&file);
+  blob_free(&zlib);
 }
 
 static void test_wrong_pixel_data_is_refused(void **state) {
@@ -295,52 +295,51 @@ static void test_wrong_pixel_data_is_refused(void **state) {
   refused_pixels("\0aa\0bbX", 7,
                  "PNG: the compressed pixels are damaged (it has more than the picture's size asks for)");
   refused_pixels("\0aa\5bb", 6, "PNG: row 1: filter 5, expected 0 to 4");
-  bytes file = {0};
-  bytes_png_header(&file, 2, 2, 8, GREY, 0);
-  bytes_png_chunk(&file, "IDAT", "\x78\x01\x07zzzzzzzz", 11);
-  bytes_png_chunk(&file, "IEND", NULL, 0);
-  bytes_assert_refused(&file, rst_png_read, "PNG: the compressed pixels are damaged (bad block type)");
-  bytes_free(&file);
+  blob file = {0};
+  blob_png_header(&file, 2, 2, 8, GREY, 0);
+  blob_png_chunk(&file, "IDAT", "\x78\x01\x07zzzzzzzz", 11);
+  blob_png_chunk(&file, "IEND", NULL, 0);
+  blob_assert_refused(&file, rst_png_read, "PNG: the compressed pixels are damaged (bad block type)");
+  blob_free(&file);
 }
 
 static void test_palette_index_beyond_the_palette_is_refused(void **state) {
   (void)state;
-  bytes chunks = palette_chunks(3, 0), file = bytes_png(7, 5, 8, PALETTE, 0, index_of, &chunks);
-  bytes_assert_refused(&file, rst_png_read, "PNG: row 0: palette index 3, expected less than 3");
-  bytes_free(&file);
-  bytes_free(&chunks);
+  blob chunks = palette_chunks(3, 0), file = blob_png(7, 5, 8, PALETTE, 0, index_of, &chunks);
+  blob_assert_refused(&file, rst_png_read, "PNG: row 0: palette index 3, expected less than 3");
+  blob_free(&file);
+  blob_free(&chunks);
 }
 
 static void test_small_file_of_a_huge_picture_takes_no_memory(void **state) {
   (void)state;
-  bytes file = {0};
-  bytes_png_header(&file, 16384, 16384, 8, GREY, 0);
-  bytes_png_chunk(&file, "IDAT", "\x78\x01\x03\0\0\0\0\1", 8);
-  bytes_png_chunk(&file, "IEND", NULL, 0);
-  bytes_assert_refused(&file, rst_png_read,
-                       "PNG: 8 bytes of compressed pixels are too few for 16384 x 16384");
-  bytes_free(&file);
-  bytes_png_header(&file, 16384, 16384, 16, RGBA, 0);
-  bytes_png_chunk(&file, "IDAT", "\x78\x01\x03\0\0\0\0\1", 8);
-  bytes_png_chunk(&file, "IEND", NULL, 0);
-  bytes_assert_refused(&file, rst_png_read, "PNG: has more than 2 GiB of pixels");
-  bytes_free(&file);
+  blob file = {0};
+  blob_png_header(&file, 16384, 16384, 8, GREY, 0);
+  blob_png_chunk(&file, "IDAT", "\x78\x01\x03\0\0\0\0\1", 8);
+  blob_png_chunk(&file, "IEND", NULL, 0);
+  blob_assert_refused(&file, rst_png_read, "PNG: 8 bytes of compressed pixels are too few for 16384 x 16384");
+  blob_free(&file);
+  blob_png_header(&file, 16384, 16384, 16, RGBA, 0);
+  blob_png_chunk(&file, "IDAT", "\x78\x01\x03\0\0\0\0\1", 8);
+  blob_png_chunk(&file, "IEND", NULL, 0);
+  blob_assert_refused(&file, rst_png_read, "PNG: has more than 2 GiB of pixels");
+  blob_free(&file);
 }
 
 /* ---- Out of memory ------------------------------------------------------------------------- */
 
 static rst_status read_once(void *file, rst_error *err) {
   rst_picture p;
-  rst_status status = bytes_read(file, rst_png_read, &p, err);
+  rst_status status = blob_read(file, rst_png_read, &p, err);
   if (status == RST_OK) rst_picture_free(&p);
   return status;
 }
 
 static void test_every_failed_allocation_is_out_of_memory(void **state) {
   (void)state;
-  bytes file = bytes_png(5, 4, 8, RGB, 0, pattern, NULL);
+  blob file = blob_png(5, 4, 8, RGB, 0, pattern, NULL);
   assert_int_equal(fail_each_alloc(read_once, &file), 4);
-  bytes_free(&file);
+  blob_free(&file);
 }
 
 int main(void) {

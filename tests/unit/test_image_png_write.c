@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "image/deflate.h"
 #include "image/stb.h"
-#include "support/bytes.h"
+#include "support/blob.h"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/pictures.h"
@@ -72,15 +72,15 @@ static void test_plain_gradients_become_much_smaller(void **state) {
   rst_picture p = picture_smooth(SIDE, SIDE, 3, RST_SAMPLE_U8);
   for (size_t i = 0; i < 3 * SIDE * SIDE; i++) ((uint8_t *)p.samples)[i] = (uint8_t)(i / (3 * SIDE) + i % 3);
   write_ok("p.png", &p);
-  bytes file = bytes_of_file("p.png");
+  blob file = blob_of_file("p.png");
   assert_true(file.size < 3 * SIDE * SIDE / 20);
-  bytes_free(&file);
+  blob_free(&file);
   rst_picture_free(&p);
 }
 
 /* ---- The zlib stream ----------------------------------------------------------------------- */
 
-static uint32_t adler_of(const bytes *b) {
+static uint32_t adler_of(const blob *b) {
   uint32_t s1 = 1, s2 = 0;
   for (size_t i = 0; i < b->size; i++) {
     s1 = (s1 + b->data[i]) % 65521;
@@ -90,19 +90,19 @@ static uint32_t adler_of(const bytes *b) {
 }
 
 /* Compresses the pieces, inflates them together, checks content and checksum. */
-static void check_stream(const bytes *data, size_t piece, bool starve) {
-  bytes zlib = {0};
+static void check_stream(const blob *data, size_t piece, bool starve) {
+  blob zlib = {0};
   rst_deflate d;
   assert_true(rst_deflate_begin(&d));
   if (starve) d.scratch_size = 1000; /* stb has not enough: the piece is stored */
   for (size_t i = 0; i < data->size; i += piece) {
     size_t n = data->size - i < piece ? data->size - i : piece, size;
     const uint8_t *out = rst_deflate_piece(&d, data->data + i, n, &size);
-    bytes_put(&zlib, out, size);
+    blob_put(&zlib, out, size);
   }
   uint8_t end[RST_DEFLATE_END];
   rst_deflate_end(&d, end);
-  bytes_put(&zlib, end, sizeof end);
+  blob_put(&zlib, end, sizeof end);
   rst_deflate_free(&d);
   const char *reason;
   uint8_t *back = malloc(data->size);
@@ -111,50 +111,50 @@ static void check_stream(const bytes *data, size_t piece, bool starve) {
   assert_memory_equal(back, data->data, data->size);
   assert_int_equal(rst_be32(zlib.data + zlib.size - 4), adler_of(data));
   free(back);
-  bytes_free(&zlib);
+  blob_free(&zlib);
 }
 
 static void test_pieces_of_all_kinds_make_one_stream(void **state) {
   (void)state;
   for (unsigned seed = 0; seed < 16; seed++) {
-    bytes data = {0};
+    blob data = {0};
     uint32_t x = seed + 1;
     for (unsigned i = 0; i < 5000; i++) {
       x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-      bytes_u8(&data, seed < 10   ? x & 255
-                      : seed < 20 ? x & 3
-                                  : (i >> seed % 7) & 255); /* noise, patterns, runs */
+      blob_u8(&data, seed < 10   ? x & 255
+                     : seed < 20 ? x & 3
+                                 : (i >> seed % 7) & 255); /* noise, patterns, runs */
     }
     for (size_t piece = 100; piece <= 5000; piece = piece * 3 + seed % 3) check_stream(&data, piece, false);
-    bytes small = {data.data, 60, 60};
+    blob small = {data.data, 60, 60};
     for (size_t piece = 1; piece <= 7; piece++) check_stream(&small, piece, false);
     check_stream(&data, 777, true);
-    bytes_free(&data);
+    blob_free(&data);
   }
 }
 
 static void test_largest_piece_may_be_stored(void **state) {
   (void)state;
-  bytes data = {0};
+  blob data = {0};
   uint32_t x = 5;
   for (size_t i = 0; i < RST_DEFLATE_PIECE + 10; i++) {
     x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-    bytes_u8(&data, x & 255);
+    blob_u8(&data, x & 255);
   }
   check_stream(&data, RST_DEFLATE_PIECE, false);
   check_stream(&data, RST_DEFLATE_PIECE, true);
-  bytes_free(&data);
+  blob_free(&data);
 }
 
 static void test_scratch_memory_is_enough_for_the_worst_pieces(void **state) {
   (void)state;
   /* Noise fills most lists; a short period makes the longest lists and matches. */
   for (unsigned period = 0; period < 3; period++) {
-    bytes data = {0};
+    blob data = {0};
     uint32_t x = 7;
     for (size_t i = 0; i < RST_DEFLATE_PIECE; i++) {
       x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-      bytes_u8(&data, period == 0 ? x & 255 : period == 1 ? x & 15 : (unsigned)(i % 251));
+      blob_u8(&data, period == 0 ? x & 255 : period == 1 ? x & 15 : (unsigned)(i % 251));
     }
     size_t scratch_size = rst_stb_deflate_scratch(data.size), size;
     uint8_t *scratch = malloc(scratch_size);
@@ -163,7 +163,7 @@ static void test_scratch_memory_is_enough_for_the_worst_pieces(void **state) {
     assert_null(rst_stb_deflate(data.data, data.size, scratch, 100000, &size));
     assert_int_equal(size, 0);
     free(scratch);
-    bytes_free(&data);
+    blob_free(&data);
   }
 }
 

@@ -2,30 +2,30 @@
 #include <math.h>
 #include <string.h>
 
-#include "support/bytes.h"
+#include "support/blob.h"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/pictures.h"
 #include "support/scratch.h"
 
-static rst_picture read_text(bytes_reader reader, const char *text, size_t size) {
-  bytes file = {0};
+static rst_picture read_text(blob_reader reader, const char *text, size_t size) {
+  blob file = {0};
   rst_picture p;
   rst_error err = {.message = ""};
-  bytes_put(&file, text, size);
-  if (bytes_read(&file, reader, &p, &err) != RST_OK) fail_msg("%s", err.message);
-  bytes_free(&file);
+  blob_put(&file, text, size);
+  if (blob_read(&file, reader, &p, &err) != RST_OK) fail_msg("%s", err.message);
+  blob_free(&file);
   return p;
 }
 
 /* `text` may have 0 bytes inside. */
 #define READ(reader, text) read_text(reader, text, sizeof(text) - 1)
 
-static void refused(bytes_reader reader, const char *text, size_t size, const char *message) {
-  bytes file = {0};
-  bytes_put(&file, text, size);
-  bytes_assert_refused(&file, reader, message);
-  bytes_free(&file);
+static void refused(blob_reader reader, const char *text, size_t size, const char *message) {
+  blob file = {0};
+  blob_put(&file, text, size);
+  blob_assert_refused(&file, reader, message);
+  blob_free(&file);
 }
 
 #define REFUSED(reader, text, message) refused(reader, text, sizeof(text) - 1, message)
@@ -173,7 +173,7 @@ static void test_pfm_holds_floats_exactly_and_drops_alpha(void **state) {
 /* ---- All ----------------------------------------------------------------------------------- */
 
 static const struct {
-  bytes_reader reader;
+  blob_reader reader;
   const char *text;
   size_t size;
 } files[] = {{rst_pnm_read, "P1 3 2 010110", 13},
@@ -186,17 +186,17 @@ static const struct {
 static void test_damaged_files_are_errors_or_whole_pictures(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-    bytes file = {0};
-    bytes_put(&file, files[i].text, files[i].size);
-    if (i != 1) bytes_assert_beginnings_refused(&file, files[i].reader, 2); /* not "25" as "2" */
-    bytes_damage(&file, files[i].reader);
-    bytes_free(&file);
+    blob file = {0};
+    blob_put(&file, files[i].text, files[i].size);
+    if (i != 1) blob_assert_beginnings_refused(&file, files[i].reader, 2); /* not "25" as "2" */
+    blob_damage(&file, files[i].reader);
+    blob_free(&file);
   }
 }
 
 static rst_status read_once(void *file, rst_error *err) {
   rst_picture p;
-  rst_status status = bytes_read(file, rst_pnm_read, &p, err);
+  rst_status status = blob_read(file, rst_pnm_read, &p, err);
   if (status == RST_OK) rst_picture_free(&p);
   return status;
 }
@@ -207,10 +207,10 @@ static rst_status write_once(void *picture, rst_error *err) {
 
 static void test_every_failed_allocation_is_out_of_memory(void **state) {
   (void)state;
-  bytes file = {0};
-  bytes_text(&file, "P2 1 1 255 0");
+  blob file = {0};
+  blob_text(&file, "P2 1 1 255 0");
   assert_int_equal(fail_each_alloc(read_once, &file), 1);
-  bytes_free(&file);
+  blob_free(&file);
   rst_picture p = picture_random(2, 2, 3, RST_SAMPLE_F32, 1);
   assert_true(fail_each_alloc(write_once, &p) > 2);
   rst_picture_free(&p);

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/bytes.h"
+#include "support/blob.h"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/pictures.h"
@@ -104,17 +104,17 @@ static void test_a_name_cannot_put_control_characters_into_a_message(void **stat
   assert_unreadable("a\x1b[31m\nb", "a?[31m?b: cannot be opened: No such file or directory");
 }
 
-static bytes dynamic; /* read before the tests go to folders of their own */
+static blob dynamic; /* read before the tests go to folders of their own */
 
 static int read_files(void **state) {
   (void)state;
-  dynamic = bytes_of_file("tests/data/images/dynamic.png");
+  dynamic = blob_of_file("tests/data/images/dynamic.png");
   return 0;
 }
 
 static int free_files(void **state) {
   (void)state;
-  bytes_free(&dynamic);
+  blob_free(&dynamic);
   return 0;
 }
 
@@ -122,7 +122,7 @@ static void test_png_of_zlib_with_dynamic_codes_is_read(void **state) {
   (void)state;
   rst_picture p, expected = picture_smooth(37, 29, 3, RST_SAMPLE_U8);
   rst_error err = {.message = ""};
-  if (bytes_read(&dynamic, rst_png_read, &p, &err) != RST_OK) fail_msg("%s", err.message);
+  if (blob_read(&dynamic, rst_png_read, &p, &err) != RST_OK) fail_msg("%s", err.message);
   picture_assert_equal(&p, &expected);
   rst_picture_free(&p);
   rst_picture_free(&expected);
