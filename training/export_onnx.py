@@ -9,7 +9,7 @@ import argparse
 import os
 import warnings
 
-os.environ["RESTORMER_PLAIN"] = "1"     # the graph is traced through plain PyTorch
+os.environ["RESTORMER_KERNELS"] = "none"      # the graph is traced through plain PyTorch
 import torch  # noqa: E402
 
 from checkpoints import load_model  # noqa: E402

@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import struct
 
 import numpy as np
@@ -53,8 +54,8 @@ def main():
         "files": [{"path": os.path.basename(data_path), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}],
     }
     with open(arguments.out, "w", encoding="utf-8") as file:
-        json.dump(manifest, file, indent=2)
-        file.write("\n")
+        # lists of numbers or words on one line, as one would write them
+        file.write(re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", json.dumps(manifest, indent=2)) + "\n")
     print(f"{arguments.out}: step {state['step']}, {len(state['params_ema'])} tensors, {len(data)} bytes")
 
 

@@ -1,4 +1,4 @@
-/* Row kernels for training on a CPU: layer norm and the GELU gate, forward and backward, float32 or bfloat16.
+/* Row kernels for training on a CPU: layer norm and the GELU gate, forward and backward, float32 or bfloat16; AdamW.
  *
  * Why: PyTorch's own kernels for these two took more than half of a training step in bfloat16 (its convolutions, done
  * by oneDNN, are fast). A row is one pixel of a channels_last map: `channels` values side by side. Values are widened
@@ -75,5 +75,21 @@ void gate_backward(const void *x, const void *dy, void *dx, int64_t rows, int hi
         }
         store(dx, a, at, hidden, bf16);
         store(dx, b, at + (size_t)hidden, hidden, bf16);
+    }
+}
+
+/* AdamW and the running average on n parameters; g: the summed gradient, still to be multiplied by `scale`;
+ * correction1, correction2: 1 - beta^steps. In one pass, because memory is what this waits for. */
+void adamw(float *restrict p, float *restrict average, float *restrict m, float *restrict v, const float *restrict g,
+           int64_t n, float scale, float rate, float beta1, float beta2, float decay, float correction1, float correction2,
+           float ema_decay)
+{
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < n; i++) {
+        float gradient = g[i] * scale;
+        m[i] += (1 - beta1) * (gradient - m[i]);
+        v[i] = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+        p[i] = p[i] * (1 - rate * decay) - rate / correction1 * m[i] / (sqrtf(v[i] / correction2) + 1e-8f);
+        average[i] += (1 - ema_decay) * (p[i] - average[i]);
     }
 }

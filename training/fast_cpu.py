@@ -1,7 +1,7 @@
 """Optional: the kernels of fast_cpu.c and fused_cpu.c as PyTorch operations. Compiled with the system's C compiler at first use.
 
-`available()` is False, and everything falls back to plain PyTorch, where there is no compiler or where
-RESTORMER_PLAIN=1 is set. The kernels want channels_last maps on a CPU in float32 or bfloat16.
+Everything falls back to plain PyTorch where there is no compiler. RESTORMER_KERNELS=none asks for that, =rows for layer
+norm and gate only, =fused (the default) for all. The kernels want channels_last maps on a CPU in float32 or bfloat16.
 """
 import ctypes
 import functools
@@ -19,10 +19,17 @@ READ = SOURCES + [os.path.join(HERE, name) for name in ("rows_cpu.h", "fused_cpu
 FLAGS = ["-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp", "-fPIC", "-shared", "-Wall", "-Wextra"]
 
 
+def wanted():
+    choice = os.environ.get("RESTORMER_KERNELS", "fused")
+    if choice not in ("none", "rows", "fused"):
+        raise ValueError(f"RESTORMER_KERNELS={choice}: expected none, rows or fused")
+    return choice
+
+
 @functools.lru_cache(None)
 def library():
     """The loaded library, or None. The compiled file is kept under the user's cache, named by source and flags."""
-    if os.environ.get("RESTORMER_PLAIN") == "1":
+    if wanted() == "none":
         return None
     text = " ".join(FLAGS).encode()
     for name in READ:
@@ -169,7 +176,7 @@ class HalfFunction(torch.autograd.Function):
 def fused_usable(x, convolutions):
     """Whether a fused half of a block can take this map and these layers: bfloat16, whole vectors, no bias."""
     project, dwconv, out = convolutions
-    return (x.dtype == torch.bfloat16 and usable(x) and library().fused_supported() == 1 and x.shape[1] % 8 == 0
+    return (x.dtype == torch.bfloat16 and usable(x) and wanted() == "fused" and library().fused_supported() == 1 and x.shape[1] % 8 == 0
             and x.shape[3] % 2 == 0 and project.bias is None and project.weight.dtype == torch.float32
             and dwconv.weight.shape[0] % 16 == 0 and out.weight.shape[1] % 16 == 0)
 
@@ -189,3 +196,9 @@ def mdta(x, norm, attn):
         return HalfFunction.apply("mdta", x, norm.weight, norm.bias, attn.qkv.weight.contiguous(),
                                   attn.qkv_dwconv.weight.contiguous(), attn.project_out.weight.contiguous(), attn.temperature)
     return None
+
+
+def adamw(p, average, m, v, g, scale, rate, betas, decay, count, ema_decay):
+    """One step of AdamW and of the running average on float32 vectors on the CPU, in one pass."""
+    numbers = (scale, rate, *betas, decay, 1 - betas[0] ** count, 1 - betas[1] ** count, ema_decay)
+    library().adamw(*map(pointer, (p, average, m, v, g)), ctypes.c_int64(p.numel()), *map(ctypes.c_float, numbers))

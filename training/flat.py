@@ -7,6 +7,8 @@ import math
 
 import torch
 
+import fast_cpu
+
 
 class FlatTraining:
     """`workers` gradients, one each; call the three steps in turn with a barrier between them."""
@@ -42,7 +44,7 @@ class FlatTraining:
         """Step 1, after every worker's backward pass: the sum of the gradients over this worker's slice."""
         total = self.shared["total"][self.slice]
         torch.sum(self.shared["gradients"][:, self.slice], 0, out=total)
-        self.shared["norms"][self.worker] = total.double().square().sum()
+        self.shared["norms"][self.worker] = total.norm().double() ** 2
 
     def update(self, count, rate, betas, weight_decay, clip, ema_decay):
         """Step 2: AdamW on this worker's slice, with the norm of the whole gradient clipped. Returns that norm; where
@@ -51,7 +53,11 @@ class FlatTraining:
         if not math.isfinite(norm):
             return norm
         p, average, m, v, g = (self.shared[name][self.slice] for name in ("params", "average", "m", "v", "total"))
-        g.mul_(min(1.0, clip / (norm + 1e-12)))
+        scale = min(1.0, clip / (norm + 1e-12))
+        if p.device.type == "cpu" and fast_cpu.available():
+            fast_cpu.adamw(p, average, m, v, g, scale, rate, betas, weight_decay, count, ema_decay)
+            return norm
+        g.mul_(scale)
         m.lerp_(g, 1 - betas[0])
         v.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
         root = (v / (1 - betas[1] ** count)).sqrt_().add_(1e-8)

@@ -16,6 +16,7 @@ import degradations
 import fast_cpu
 import metrics
 import photos
+from batches import Batches
 from checkpoints import config_of, load_model, state_dict_of
 from flat import FlatTraining
 from restormer import ModelConfig, Restormer, TransformerBlock, gmac, pad_by_reflection, parameter_count, window_starts
@@ -210,6 +211,16 @@ class Data(unittest.TestCase):
         train, held = photos.split([f"{s}-{i}" for s in "ab" for i in range(20)], 4)
         self.assertEqual((len(train), len(held)), (36, 4))
         self.assertEqual({p[0] for p in held}, {"a", "b"})
+
+    def test_batches_made_ahead_are_the_same(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pixels = np.random.default_rng(0).integers(0, 255, (64, 80, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(os.path.join(folder, "a.png"))
+            source = photos.PatchSource(photos.list_photos(folder), 3)
+        direct, ahead = (Batches(source, 7, {"kind": "gaussian_noise"}, n) for n in (0, 3))
+        for step, patch in ((0, 16), (1, 16), (2, 24), (3, 24), (9, 24)):
+            for a, b in zip(direct.get(step, 2, patch), ahead.get(step, 2, patch)):
+                self.assertTrue(torch.equal(a, b), step)
 
     def test_psnr_and_ssim_of_known_pairs(self):
         a = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -19,6 +19,7 @@ import torch.multiprocessing as multiprocessing
 
 import degradations
 import photos
+from batches import Batches
 from flat import FlatTraining
 from metrics import psnr
 from restormer import ModelConfig, Restormer, gmac, parameter_count
@@ -94,7 +95,8 @@ class Trainer:
 
     def __init__(self, config, arguments, workers, device, source, validation):
         self.config, self.training, self.arguments = config, config["training"], arguments
-        self.workers, self.device, self.source, self.validation = workers, device, source, validation
+        self.workers, self.device, self.validation = workers, device, validation
+        self.batches = Batches(source, self.training["seed"], config["degradation"], 0 if device.type == "cpu" else 32)
         torch.manual_seed(self.training["seed"])
         self.model = Restormer(ModelConfig(**config["model"])).to(device, memory_format=torch.channels_last)
         self.flat = FlatTraining(self.model, workers, device)
@@ -118,11 +120,8 @@ class Trainer:
         """One optimizer step; returns (loss, gradient norm)."""
         step, _, rate, batch, patch = self.plan.tolist()
         step, batch, patch, training = int(step), int(batch), int(patch), self.training
-        generator = torch.Generator().manual_seed(training["seed"] * 1_000_003 + step)
-        clean = self.source.batch(batch, patch, generator)
-        degraded = getattr(degradations, self.config["degradation"]["kind"])(
-            clean, generator, **self.config["degradation"].get("options", {}))
-        clean, degraded = (t[worker::self.workers].to(self.device, memory_format=torch.channels_last) for t in (clean, degraded))
+        clean, degraded = (t[worker::self.workers].to(self.device, memory_format=torch.channels_last)
+                           for t in self.batches.get(step, batch, patch))
         self.flat.zero_gradient()
         with self.autocast():
             restored = self.model(degraded)
