@@ -190,6 +190,9 @@ const rst_architecture *rst_model_architecture(const rst_model *model);
 /* `fraction` grows from 0 to 1; return true to go on, false to cancel. Called from one thread at a time. */
 typedef bool (*rst_progress)(void *user, double fraction);
 
+/* Tells how long a stage of the network took ("encoder_level1", "down1_2", "latent", ...), in order. */
+typedef void (*rst_stage_done)(void *user, const char *stage, double seconds);
+
 typedef enum rst_blend {
   RST_BLEND_RAMP,   /* weights rise linearly over the middle third of the overlap: no visible seam, and what lies within
                        a third of it from a tile's border counts for nothing */
@@ -215,6 +218,8 @@ typedef struct rst_restore_options {
 
   rst_progress progress; /* may be NULL */
   void *user;            /* passed to progress */
+  rst_stage_done stage_done; /* may be NULL; of every tile in tiled runs */
+  void *stage_user;          /* passed to stage_done */
 } rst_restore_options;
 
 /* What a run will take. */

@@ -23,11 +23,18 @@ static rst_status encode(rst_run *run, rst_map *maps, rst_error *err) {
   rst_status status = new_map(run, 0, (size_t)m->architecture.dim, &maps[0], err);
   if (status != RST_OK) return status;
   rst_patch_embed_run(run, &maps[0]);
+  rst_run_stage_done(run, "patch_embed");
   for (int l = 0; l < levels && status == RST_OK; l++) {
     status = run_stage(run, &m->encoder[l], l, &maps[l], err);
+    if (l == levels - 1)
+      rst_run_stage_done(run, "latent");
+    else
+      rst_run_stage_done(run, "encoder_level%d", l + 1);
     if (status != RST_OK || l == levels - 1) break;
     status = new_map(run, l + 1, (size_t)m->architecture.dim << (l + 1), &maps[l + 1], err);
-    if (status == RST_OK) rst_down_run(run, l, &maps[l], &maps[l + 1]);
+    if (status != RST_OK) break;
+    rst_down_run(run, l, &maps[l], &maps[l + 1]);
+    rst_run_stage_done(run, "down%d_%d", l + 1, l + 2);
   }
   return status;
 }
@@ -39,7 +46,9 @@ static rst_status decode(rst_run *run, rst_map *maps, rst_error *err) {
   for (int l = m->architecture.levels - 2; l > 0 && status == RST_OK; l--) {
     rst_up_reduce_run(run, l, &maps[l + 1], &maps[l]);
     rst_run_map_free(run, &maps[l + 1]);
+    rst_run_stage_done(run, "up%d_%d", l + 2, l + 1);
     status = run_stage(run, &m->decoder[l], l, &maps[l], err);
+    rst_run_stage_done(run, "decoder_level%d", l + 1);
   }
   if (status != RST_OK || m->architecture.levels == 1) return status;
   rst_map top;
@@ -49,7 +58,10 @@ static rst_status decode(rst_run *run, rst_map *maps, rst_error *err) {
   rst_run_map_free(run, &maps[1]);
   rst_run_map_free(run, &maps[0]);
   maps[0] = top;
-  return run_stage(run, &m->decoder[0], 0, &maps[0], err);
+  rst_run_stage_done(run, "up2_1");
+  status = run_stage(run, &m->decoder[0], 0, &maps[0], err);
+  rst_run_stage_done(run, "decoder_level1");
+  return status;
 }
 
 static rst_status walk(rst_run *run, rst_error *err) {
@@ -58,9 +70,11 @@ static rst_status walk(rst_run *run, rst_error *err) {
   rst_status status = encode(run, maps, err);
   if (status == RST_OK) status = decode(run, maps, err);
   if (status == RST_OK) status = run_stage(run, &m->refinement, 0, &maps[0], err);
+  rst_run_stage_done(run, "refinement");
   if (status == RST_OK) {
     if (m->architecture.dual_pixel) rst_skip_conv_run(run, &maps[0]);
     rst_output_run(run, &maps[0]);
+    rst_run_stage_done(run, "output");
   }
   for (int l = 0; l < RST_MAX_LEVELS; l++) rst_run_map_free(run, &maps[l]);
   return status;
@@ -118,24 +132,24 @@ static void run_free(rst_run *run) {
 
 /* ---- Entry points --------------------------------------------------------------------------------- */
 
-static rst_status init_run(rst_run *run, const rst_model *model, size_t width, size_t height, size_t window,
-                           int threads, rst_error *err) {
-  *run = (rst_run){.model = model, .kernels = model->kernels, .planning = true};
-  run->threads = threads > 0 ? threads : omp_get_num_procs();
+static rst_status init_run(rst_run *run, const rst_model *model, size_t width, size_t height,
+                           const rst_restore_options *options, rst_error *err) {
+  *run = (rst_run){.model = model, .kernels = model->kernels, .planning = true, .options = options};
+  run->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
   const size_t multiple = rst_architecture_multiple(&model->architecture);
   if (width > SIZE_MAX - multiple || height > SIZE_MAX - multiple) return rst_fail_memory(err, "the feature maps");
   run->width = rst_round_up(width, multiple);
   run->height = rst_round_up(height, multiple);
   rst_status status = RST_OK;
   for (int l = 0; l < model->architecture.levels && status == RST_OK; l++)
-    status = rst_grid_init(&run->grid[l], run->width >> l, run->height >> l, window >> l, err);
+    status = rst_grid_init(&run->grid[l], run->width >> l, run->height >> l, options->window >> l, err);
   return status == RST_OK ? walk(run, err) : status;
 }
 
-uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, size_t window, int threads) {
+uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, const rst_restore_options *options) {
   rst_run run;
   uint64_t bytes = UINT64_MAX;
-  if (init_run(&run, model, width, height, window, threads, NULL) == RST_OK) {
+  if (init_run(&run, model, width, height, options, NULL) == RST_OK) {
     const rst_needs *n = &run.needs;
     const size_t worker =
         n->ring + n->carry + n->operand[0] + n->operand[1] + n->values[0] + n->values[1] + n->sums;
@@ -146,16 +160,15 @@ uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, 
   return bytes;
 }
 
-rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output, size_t window,
-                           int threads, rst_progress progress, void *user, rst_error *err) {
+rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
+                           const rst_restore_options *options, rst_error *err) {
   rst_run run;
-  rst_status status = init_run(&run, model, input->width, input->height, window, threads, err);
+  rst_status status = init_run(&run, model, input->width, input->height, options, err);
   run.input = input;
   run.output = output;
-  run.progress = progress;
-  run.user = user;
   run.planning = false;
   if (status == RST_OK) status = buffers_alloc(&run, err);
+  run.stage_start = omp_get_wtime();
   if (status == RST_OK) status = walk(&run, err);
   run_free(&run);
   return status;

@@ -1,5 +1,9 @@
 #include "model/run.h"
 
+#include <omp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "base/error.h"
 
 /* Bytes of a worker's ring: with the weights that pass by it should stay in a second-level cache. */
@@ -71,6 +75,19 @@ rst_status rst_run_advance(rst_run *run, double work, rst_error *err) {
     return RST_OK;
   }
   run->work_done += work;
-  if (run->progress == NULL || run->progress(run->user, run->work_done / run->work_total)) return RST_OK;
+  const rst_restore_options *o = run->options;
+  if (o->progress == NULL || o->progress(o->user, run->work_done / run->work_total)) return RST_OK;
   return rst_fail(err, RST_CANCELLED, "cancelled");
+}
+
+void rst_run_stage_done(rst_run *run, const char *format, ...) {
+  if (run->planning || run->options->stage_done == NULL) return;
+  char stage[64];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(stage, sizeof stage, format, args);
+  va_end(args);
+  const double now = omp_get_wtime();
+  run->options->stage_done(run->options->stage_user, stage, now - run->stage_start);
+  run->stage_start = now;
 }

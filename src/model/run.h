@@ -36,8 +36,8 @@ typedef struct rst_run {
   float *product;   /* bf16: one cell's, before rounding */
 
   double work_done, work_total; /* multiply-adds, for the progress */
-  rst_progress progress;
-  void *user;
+  const rst_restore_options *options; /* for the callbacks */
+  double stage_start;                 /* seconds */
 } rst_run;
 
 /* What a sweep needs from a worker, per output pixel. */
@@ -59,6 +59,9 @@ void rst_run_map_free(rst_run *run, rst_map *map);
 /* Adds `work` multiply-adds and tells the progress; RST_CANCELLED when that says stop. */
 rst_status rst_run_advance(rst_run *run, double work, rst_error *err);
 
+/* Ends a stage of that name (with `number`s in it) that began where the last one ended. */
+void rst_run_stage_done(rst_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 static inline void rst_need(size_t *most, size_t bytes) { *most = *most > bytes ? *most : bytes; }
 
 /* block.c: one transformer block, in place. */
@@ -75,13 +78,13 @@ void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out);
 void rst_skip_conv_run(rst_run *run, rst_map *map); /* map += skip_conv(patch_embed(picture)) */
 void rst_output_run(rst_run *run, const rst_map *in);
 
-/* network.c: one run over the whole of `input`, whose shape and that of `output` fit the model; window as in
- * rst_restore_options, threads 0 for all. RST_ERROR_MEMORY or RST_CANCELLED. */
-rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output, size_t window,
-                           int threads, rst_progress progress, void *user, rst_error *err);
+/* network.c: one run over the whole of `input`, whose shape and that of `output` fit the model; the options for tiles and
+ * memory mean nothing here. RST_ERROR_MEMORY or RST_CANCELLED. */
+rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
+                           const rst_restore_options *options, rst_error *err);
 /* Bytes of maps and buffers at their peak in such a run; UINT64_MAX when that does not fit. The model need not be
  * filled. */
-uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, size_t window, int threads);
+uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, const rst_restore_options *options);
 
 /* pixels.c: samples of the caller's pictures as floats. */
 void rst_pixels_load(const rst_pixels *p, size_t x, size_t y, float *channels);

@@ -108,10 +108,10 @@ static rst_plan plan_of(const rst_model *m, size_t width, size_t height, const r
   if (tile != 0) {
     const axis ax = axis_of(width, tile, overlap, multiple), ay = axis_of(height, tile, overlap, multiple);
     p.tiles = ax.count * ay.count;
-    p.working_bytes = add_bytes(rst_network_bytes(m, ax.tile, ay.tile, o->window, o->threads),
+    p.working_bytes = add_bytes(rst_network_bytes(m, ax.tile, ay.tile, o),
                                 tiled_bytes(m, width, height, tile));
   } else {
-    p.working_bytes = rst_network_bytes(m, width, height, o->window, o->threads);
+    p.working_bytes = rst_network_bytes(m, width, height, o);
   }
   p.bytes = add_bytes(p.weight_bytes, p.working_bytes);
   return p;
@@ -220,8 +220,9 @@ static rst_status run_tile(tiled *t, size_t i, size_t j, rst_error *err) {
                              .row_stride = (ptrdiff_t)in.width * channels,
                              .column_stride = channels,
                              .channel_stride = 1};
-  rst_status status = rst_network_run(t->model, &in, &result, o->window, o->threads,
-                                      o->progress == NULL ? NULL : tile_progress, t, err);
+  rst_restore_options mine = *o;
+  if (o->progress != NULL) mine.progress = tile_progress, mine.user = t;
+  rst_status status = rst_network_run(t->model, &in, &result, &mine, err);
   if (status == RST_OK) blend_tile(t, &result, i, j, x, y);
   t->done++;
   return status;
@@ -269,5 +270,5 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
   if (status == RST_OK) status = make_plan(model, input->width, input->height, &o, &plan, err);
   if (status != RST_OK) return status;
   if (plan.tile != 0) return restore_tiled(model, input, output, &o, &plan, err);
-  return rst_network_run(model, input, output, o.window, o.threads, o.progress, o.user, err);
+  return rst_network_run(model, input, output, &o, err);
 }

@@ -1,5 +1,6 @@
 #include "programs/common/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -76,6 +77,24 @@ bool cli_parse_double(const char *text, double min, double max, double *value) {
   double parsed = strtod(text, &end);
   if (end == text || *end != '\0' || !isfinite(parsed) || parsed < min || parsed > max) return false;
   *value = parsed;
+  return true;
+}
+
+bool cli_parse_bytes(const char *text, uint64_t *bytes) {
+  static const char units[] = "KMGT";
+  if (text[0] < '0' || text[0] > '9') return false;
+  char *end;
+  errno = 0;
+  unsigned long long value = strtoull(text, &end, 10);
+  if (errno != 0 || value == 0) return false;
+  if (*end != '\0') {
+    const char *unit = strchr(units, toupper((unsigned char)*end));
+    if (unit == NULL || end[1] != '\0') return false;
+    const unsigned shift = 10 * (unsigned)(unit - units + 1);
+    if (value > UINT64_MAX >> shift) return false;
+    value <<= shift;
+  }
+  *bytes = value;
   return true;
 }
 

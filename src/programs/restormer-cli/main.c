@@ -6,6 +6,7 @@
 
 #include "defaults.h"
 #include "files.h"
+#include "memory.h"
 #include "options.h"
 #include "programs/common/cli.h"
 #include "progress.h"
@@ -50,8 +51,7 @@ static rst_status load_model(const cli_options *options, rst_model **model, rst_
     }
   }
   if (status == RST_OK) {
-    rst_model_options how = {.threads = (int)options->threads};
-    status = rst_model_create(weights, &how, model, err);
+    status = rst_model_create(weights, &options->model, model, err);
   }
   rst_weights_close(weights);
   free(path);
@@ -74,13 +74,39 @@ static rst_sample output_sample(const char *output, const rst_picture *input) {
   return RST_SAMPLE_U8;
 }
 
+/* What a run of the model over the picture will take, told when that is asked for or not what is expected. */
+static rst_status plan(const cli_options *options, const rst_model *model, const rst_picture *input,
+                       rst_restore_options *how, rst_error *err) {
+  const bool given = how->max_memory != 0;
+  if (!given) how->max_memory = memory_available();
+  rst_plan p;
+  rst_status status = rst_plan_restore(rst_model_architecture(model), &options->model, input->width, input->height,
+                                       how, &p, err);
+  if (status != RST_OK) return status;
+  if (how->tile == 0 && p.tile != 0 && !options->quiet)
+    fprintf(stderr, "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping\n",
+            options->input, (double)how->max_memory / 1e6, p.tiles, p.tile, p.overlap);
+  if (options->verbose)
+    fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in\n", p.tiles, p.tiles == 1 ? "" : "s",
+            (double)p.weight_bytes / 1e6, (double)p.working_bytes / 1e6);
+  return RST_OK;
+}
+
+static void print_stage(void *user, const char *stage, double seconds) {
+  (void)user;
+  fprintf(stderr, "  %-16s %8.1f ms\n", stage, 1e3 * seconds);
+}
+
 static rst_status restore(const cli_options *options, const rst_model *model, const rst_picture *input,
                           const rst_picture *right, rst_picture *output, rst_error *err) {
+  rst_restore_options how = options->run;
+  rst_status status = plan(options, model, input, &how, err);
   progress_bar bar;
   progress_start(&bar, options->quiet);
-  rst_restore_options how = {.threads = (int)options->threads, .progress = progress_step, .user = &bar};
-  rst_status status =
-      rst_restore_picture(model, input, right, output_sample(options->output, input), output, &how, err);
+  how.progress = progress_step, how.user = &bar;
+  if (options->verbose && !bar.draw) how.stage_done = print_stage;
+  if (status == RST_OK)
+    status = rst_restore_picture(model, input, right, output_sample(options->output, input), output, &how, err);
   progress_end(&bar);
   if (status != RST_OK) {
     name_file(err, options->input);

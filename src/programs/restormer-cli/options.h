@@ -4,13 +4,16 @@
 
 #include <stdbool.h>
 
+#include "restormer.h"
+
 #define PROGRAM "restormer-cli" /* as messages begin */
 
 typedef struct cli_options {
   const char *input, *output; /* all strings point into argv */
   const char *right;          /* second view of a dual-pixel model, or NULL */
   const char *weights;        /* manifest, or NULL for the default */
-  long threads;               /* 0: as many as the process may use */
+  rst_model_options model;    /* threads 0: as many as the process may use */
+  rst_restore_options run;    /* the callbacks are not set */
   bool quiet, verbose;
 } cli_options;
 
