@@ -5,7 +5,7 @@
 
 # Address space is what a sanitizer has its own use for; there, large allocations are made to fail.
 if ldd "$BUILD_DIR/restormer-cli" | grep -q 'lib[at]san'; then
-  export ASAN_OPTIONS="$ASAN_OPTIONS:max_allocation_size_mb=300:allocator_may_return_null=1"
+  export ASAN_OPTIONS="$ASAN_OPTIONS:max_allocation_size_mb=300"
 else
   ulimit -v 500000
 fi
