@@ -357,6 +357,40 @@ static void progress_cancels_at_any_call(void **state) {
   free(expected);
 }
 
+/* ---- Stages ----------------------------------------------------------------------------------------------
+ */
+
+typedef struct stages {
+  char names[512];
+  double seconds;
+  bool negative;
+} stages;
+
+static void note_stage(void *user, const char *stage, double seconds) {
+  stages *s = user;
+  const size_t used = strlen(s->names);
+  snprintf(s->names + used, sizeof s->names - used, " %s", stage);
+  s->seconds += seconds;
+  s->negative = s->negative || seconds < 0;
+}
+
+static void stages_are_told_in_order(void **state) {
+  (void)state;
+  stages s = {.names = ""};
+  float *input = fixture_samples(6, SAMPLES), *output = fixture_alloc(SAMPLES, sizeof *output);
+  const rst_pixels from = fixture_planar(input, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
+  const rst_pixels to = fixture_planar(output, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
+  const rst_restore_options options = {.stage_done = note_stage, .stage_user = &s};
+  assert_int_equal(rst_restore(model, &from, &to, &options, NULL), RST_OK);
+  assert_string_equal(
+      s.names,
+      " patch_embed encoder_level1 down1_2 encoder_level2 down2_3 latent up3_2 decoder_level2 up2_1"
+      " decoder_level1 refinement output");
+  assert_true(s.seconds > 0 && !s.negative);
+  free(input);
+  free(output);
+}
+
 /* ---- main ------------------------------------------------------------------------------------------------
  */
 
@@ -370,6 +404,7 @@ int main(void) {
       cmocka_unit_test(several_callers_share_models),
       cmocka_unit_test(progress_grows_to_one),
       cmocka_unit_test(progress_cancels_at_any_call),
+      cmocka_unit_test(stages_are_told_in_order),
   };
   return cmocka_run_group_tests(tests, make_model, free_model);
 }
