@@ -99,12 +99,13 @@ static double burn_rate(burn *loop, int threads, double seconds) {
     sink = loop(ROUNDS);
 #pragma omp barrier
     const double first = bench_now();
-    double shortest = INFINITY;
-    for (double start = first, end; start - first < seconds; start = end) {
+    double start, end = first, shortest = INFINITY;
+    do {
+      start = end;
       sink = loop(ROUNDS);
       end = bench_now();
       shortest = fmin(shortest, end - start);
-    }
+    } while (end - first < seconds);
     rate = ROUNDS / shortest;
   }
   return rate;
