@@ -17,12 +17,13 @@ typedef struct size {
   size_t height, width;
 } size;
 
-/* The largest |restored - expected|; NaN sticks. */
+/* The largest |restored - expected|, or NaN where there is one. */
 static double largest_error(const float *restored, const double *expected, size_t count) {
   double largest = 0;
   for (size_t i = 0; i < count; i++) {
     const double error = fabs((double)restored[i] - expected[i]);
-    if (!(error <= largest)) largest = error;
+    if (isnan(error)) return error;
+    largest = fmax(largest, error);
   }
   return largest;
 }

@@ -41,9 +41,14 @@ static float *restored(const rst_model *model, const float *input, const rst_res
   return output;
 }
 
+/* The larger one, or NaN where one is; fmax would drop it. */
+static double larger(double a, double b) {
+  return isnan(a) || a >= b ? a : b;
+}
+
 static double largest_difference(const float *a, const float *b) {
   double most = 0;
-  for (size_t i = 0; i < SAMPLES; i++) most = fmax(most, fabs((double)a[i] - (double)b[i]));
+  for (size_t i = 0; i < SAMPLES; i++) most = larger(most, fabs((double)a[i] - (double)b[i]));
   return most;
 }
 
@@ -87,7 +92,7 @@ static double seam(const float *tiled, const float *whole) {
   for (size_t row = 0; row < CHANNELS * HEIGHT; row++)
     for (size_t x = 1; x < WIDTH; x++) {
       const float *t = tiled + row * WIDTH + x, *w = whole + row * WIDTH + x;
-      most = fmax(most, fabs(((double)t[0] - (double)w[0]) - ((double)t[-1] - (double)w[-1])));
+      most = larger(most, fabs(((double)t[0] - (double)w[0]) - ((double)t[-1] - (double)w[-1])));
     }
   return most;
 }
