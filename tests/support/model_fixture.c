@@ -14,21 +14,32 @@ random_model fixture_random(const rst_architecture *architecture, uint64_t seed)
   return model;
 }
 
-rst_model *fixture_model(const random_model *model, rst_isa isa, rst_precision precision) {
+rst_weights *fixture_weights(const random_model *model) {
   char *folder = fixture_folder();
   char path[1024];
   snprintf(path, sizeof path, "%s/w.json", folder);
   rst_error err;
   rst_weights *weights = NULL;
-  rst_model *packed = NULL;
-  const rst_model_options options = {.isa = isa, .precision = precision, .threads = 1};
   rst_status status = random_model_write(model, path, &err);
   if (status == RST_OK) status = rst_weights_open(path, &weights, &err);
-  if (status == RST_OK) status = rst_model_create(weights, &options, &packed, &err);
-  rst_weights_close(weights);
-  fixture_remove_folder(folder);
+  fixture_remove_folder(folder); /* the mapped file lives on */
   if (status != RST_OK) fail_msg("%s", err.message);
-  assert_non_null(packed);
+  return weights;
+}
+
+rst_model *fixture_pack(const rst_weights *weights, rst_isa isa, rst_precision precision) {
+  const rst_model_options options = {.isa = isa, .precision = precision, .threads = 1};
+  rst_model *model;
+  rst_error err;
+  if (rst_model_create(weights, &options, &model, &err) != RST_OK) fail_msg("%s", err.message);
+  assert_non_null(model);
+  return model;
+}
+
+rst_model *fixture_model(const random_model *model, rst_isa isa, rst_precision precision) {
+  rst_weights *weights = fixture_weights(model);
+  rst_model *packed = fixture_pack(weights, isa, precision);
+  rst_weights_close(weights);
   return packed;
 }
 

@@ -10,7 +10,9 @@
 /* The random model of that architecture; free with random_model_free. */
 random_model fixture_random(const rst_architecture *architecture, uint64_t seed);
 
-/* The random model written to a file, opened and packed. */
+/* The random model written to a file and opened; what is opened packed; both. */
+rst_weights *fixture_weights(const random_model *model);
+rst_model *fixture_pack(const rst_weights *weights, rst_isa isa, rst_precision precision);
 rst_model *fixture_model(const random_model *model, rst_isa isa, rst_precision precision);
 
 /* A view of densely packed samples, planar [c][h][w] or interleaved [h][w][c]. */

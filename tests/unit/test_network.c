@@ -42,11 +42,12 @@ enum { VARIANTS = 2 * RST_ISA_COUNT };
 static void check(const rst_architecture *a, const size *sizes, size_t count) {
   random_model weights = fixture_random(a, 7);
   const oracle_model oracle = {.architecture = *a, .fetch = random_model_fetch, .user = &weights};
+  rst_weights *opened = fixture_weights(&weights);
   rst_model *models[VARIANTS] = {NULL};
   for (size_t m = 2 * (size_t)RST_ISA_BASELINE; m < VARIANTS; m++)
     if (rst_isa_available((rst_isa)(m / 2)))
-      models[m] =
-          fixture_model(&weights, (rst_isa)(m / 2), m % 2 == 0 ? RST_PRECISION_F32 : RST_PRECISION_BF16);
+      models[m] = fixture_pack(opened, (rst_isa)(m / 2), m % 2 == 0 ? RST_PRECISION_F32 : RST_PRECISION_BF16);
+  rst_weights_close(opened);
   for (size_t i = 0; i < count; i++) {
     const size_t pixels = sizes[i].height * sizes[i].width, outputs = (size_t)a->out_channels * pixels;
     float *input = fixture_samples(i, (size_t)a->in_channels * pixels);

@@ -54,10 +54,11 @@ static void check_case(const random_model *weights, rst_model *const *models, co
 
 static void check(const rst_architecture *a, const window_case *cases, size_t count) {
   random_model weights = fixture_random(a, 17);
+  rst_weights *opened = fixture_weights(&weights);
   rst_model *models[RST_ISA_COUNT] = {NULL};
   for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++)
-    if (rst_isa_available((rst_isa)isa))
-      models[isa] = fixture_model(&weights, (rst_isa)isa, RST_PRECISION_F32);
+    if (rst_isa_available((rst_isa)isa)) models[isa] = fixture_pack(opened, (rst_isa)isa, RST_PRECISION_F32);
+  rst_weights_close(opened);
   for (size_t i = 0; i < count; i++) check_case(&weights, models, &cases[i]);
   for (int isa = 0; isa < RST_ISA_COUNT; isa++) rst_model_free(models[isa]);
   random_model_free(&weights);
