@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 /* Bytes of a worker's ring: with the weights that pass by it should stay in a second-level cache. */
-enum { RING_BYTES = 384 * 1024, MIN_STRIP = 16, MAX_STRIP = 64, STRIP_STEP = 8 };
+enum { RING_BYTES = 192 * 1024, MIN_STRIP = 16, MAX_STRIP = 48, STRIP_STEP = 8 };
 
 static size_t strip_columns(size_t ring_pixel) {
   const size_t columns = RING_BYTES / 3 / ring_pixel / STRIP_STEP * STRIP_STEP;
