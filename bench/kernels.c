@@ -250,7 +250,7 @@ int main(int argc, char **argv) {
     }
   }
   make_input();
-  bool all_agree = true;
+  bool all_agree = true, any = false;
   for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++)
     for (int precision = RST_PRECISION_F32; precision <= RST_PRECISION_BF16; precision++) {
       const rst_kernels *k = rst_kernels_for((rst_isa)isa, (rst_precision)precision);
@@ -258,6 +258,8 @@ int main(int argc, char **argv) {
       if (only_precision != NULL && strcmp(only_precision, precision == RST_PRECISION_BF16 ? "bf16" : "f32") != 0)
         continue;
       all_agree &= measure(k, argv[optind], pixels, seconds);
+      any = true;
     }
-  return all_agree ? 0 : 1;
+  if (!any) fputs("kernels: there is no such table of kernels on this processor\n", stderr);
+  return !any ? 2 : all_agree ? 0 : 1;
 }

@@ -17,6 +17,7 @@ class Subject:
     isa: str = ""
     threads: int = 0
     output: str = ""        # the PFM that a run leaves behind
+    rounds: int = 1
     runs: List[float] = field(default_factory=list)
     peak_bytes: int = 0
 
