@@ -40,12 +40,14 @@ def main():
     parser.add_argument("checkpoint")
     parser.add_argument("out")
     parser.add_argument("--dtype", choices=("f16", "f32"), default="f16")
+    parser.add_argument("--raw", action="store_true", help="the weights themselves instead of their running average")
     parser.add_argument("--note", default="", help="added to the manifest's source, for instance how long it was trained")
     arguments = parser.parse_args()
     state = torch.load(arguments.checkpoint, map_location="cpu")
     config = state["config"]
     data_path = os.path.splitext(arguments.out)[0] + ".safetensors"
-    write_safetensors(data_path, state["params_ema"], arguments.dtype)
+    tensors = state["params" if arguments.raw else "params_ema"]
+    write_safetensors(data_path, tensors, arguments.dtype)
     with open(data_path, "rb") as file:
         data = file.read()
     manifest = {
@@ -56,7 +58,7 @@ def main():
     with open(arguments.out, "w", encoding="utf-8") as file:
         # lists of numbers or words on one line, as one would write them
         file.write(re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", json.dumps(manifest, indent=2)) + "\n")
-    print(f"{arguments.out}: step {state['step']}, {len(state['params_ema'])} tensors, {len(data)} bytes")
+    print(f"{arguments.out}: step {state['step']}, {len(tensors)} tensors, {len(data)} bytes")
 
 
 if __name__ == "__main__":
