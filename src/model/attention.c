@@ -109,40 +109,49 @@ static void softmax_row(const shape *s, double temperature, window_sums *w) {
   for (size_t j = 0; j < s->head; j++) w->gram[j] /= sum;
 }
 
-static size_t windows_over(const rst_axis *axis, size_t cell) {
-  size_t n = 0;
-  for (size_t w = 0; w < axis->windows; w++) n += rst_axis_window_has(axis, w, cell);
-  return n;
-}
-
 /* Transposed attention of a cell: [head][j][i]. */
 static float *attention_at(const rst_run *run, const shape *s, size_t cell) {
   return run->attention + cell * s->heads * s->head * s->padded;
 }
 
-/* Row `row` of the attention of every window, averaged into the cells that it holds. `sums` is scratch. */
+/* The row of G and its norms over one window: chunks of the window's rows, cells of its columns. */
+static void sum_window(const rst_run *run, const rst_grid *grid, const shape *s, size_t row, rst_range cells_x,
+                       rst_range cells_y, window_sums *sums) {
+  sums->q = 0;
+  memset(sums->gram, 0, s->head * sizeof(double));
+  memset(sums->k, 0, s->head * sizeof(double));
+  for (size_t chunk = 0; chunk < grid->chunk_count; chunk++) {
+    if (grid->chunk_cell[chunk] < cells_y.first || grid->chunk_cell[chunk] >= cells_y.end) continue;
+    for (size_t cx = cells_x.first; cx < cells_x.end; cx++)
+      add_chunk(partial_at(run, grid, s, chunk, cx), s, row, sums);
+  }
+}
+
+/* Adds the window's row of A, in sums->gram, to the cells that it holds: each is the mean over its windows. */
+static void share_window(const rst_run *run, const rst_grid *grid, const shape *s, size_t row, rst_range cells_x,
+                         rst_range cells_y, const window_sums *sums) {
+  const size_t head = row / s->head, i = row % s->head;
+  for (size_t cy = cells_y.first; cy < cells_y.end; cy++)
+    for (size_t cx = cells_x.first; cx < cells_x.end; cx++) {
+      const double share =
+          1.0 / (double)(rst_axis_windows_over(&grid->y, cy) * rst_axis_windows_over(&grid->x, cx));
+      float *a = attention_at(run, s, cy * grid->x.cells + cx) + head * s->head * s->padded + i;
+      for (size_t j = 0; j < s->head; j++) a[j * s->padded] += (float)(share * sums->gram[j]);
+    }
+}
+
+/* Row `row` of the attention of every window, averaged into the cells. `sums` is scratch. */
 static void attention_row(const rst_run *run, const rst_grid *grid, const rst_block *block, const shape *s, size_t row,
                           window_sums *sums) {
   const size_t head = row / s->head, i = row % s->head;
-  const rst_axis *ax = &grid->x, *ay = &grid->y;
-  for (size_t cell = 0; cell < ax->cells * ay->cells; cell++)
+  for (size_t cell = 0; cell < grid->x.cells * grid->y.cells; cell++)
     for (size_t j = 0; j < s->head; j++) attention_at(run, s, cell)[(head * s->head + j) * s->padded + i] = 0;
-  for (size_t wy = 0; wy < ay->windows; wy++)
-    for (size_t wx = 0; wx < ax->windows; wx++) {
-      sums->q = 0;
-      memset(sums->gram, 0, 2 * s->head * sizeof(double));
-      for (size_t chunk = 0; chunk < grid->chunk_count; chunk++)
-        for (size_t cx = 0; cx < ax->cells; cx++)
-          if (rst_axis_window_has(ay, wy, grid->chunk_cell[chunk]) && rst_axis_window_has(ax, wx, cx))
-            add_chunk(partial_at(run, grid, s, chunk, cx), s, row, sums);
+  for (size_t wy = 0; wy < grid->y.windows; wy++)
+    for (size_t wx = 0; wx < grid->x.windows; wx++) {
+      const rst_range cells_x = rst_axis_cells(&grid->x, wx), cells_y = rst_axis_cells(&grid->y, wy);
+      sum_window(run, grid, s, row, cells_x, cells_y, sums);
       softmax_row(s, (double)block->temperature[head], sums);
-      for (size_t cy = 0; cy < ay->cells; cy++)
-        for (size_t cx = 0; cx < ax->cells; cx++) {
-          if (!rst_axis_window_has(ay, wy, cy) || !rst_axis_window_has(ax, wx, cx)) continue;
-          const double share = 1.0 / (double)(windows_over(ay, cy) * windows_over(ax, cx));
-          float *a = attention_at(run, s, cy * ax->cells + cx) + head * s->head * s->padded + i;
-          for (size_t j = 0; j < s->head; j++) a[j * s->padded] += (float)(share * sums->gram[j]);
-        }
+      share_window(run, grid, s, row, cells_x, cells_y, sums);
     }
 }
 

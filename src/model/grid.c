@@ -78,7 +78,14 @@ size_t rst_axis_cell(const rst_axis *axis, size_t at) {
   return cell;
 }
 
-bool rst_axis_window_has(const rst_axis *axis, size_t w, size_t c) {
-  const size_t last = axis->cuts[c] - 1; /* cells do not cross windows' borders: one pixel tells */
-  return last >= axis->starts[w] && last < axis->starts[w] + axis->window;
+rst_range rst_axis_cells(const rst_axis *axis, size_t w) {
+  const size_t start = axis->starts[w];
+  return (rst_range){rst_axis_cell(axis, start), rst_axis_cell(axis, start + axis->window - 1) + 1};
+}
+
+size_t rst_axis_windows_over(const rst_axis *axis, size_t cell) {
+  const size_t last = axis->cuts[cell] - 1; /* any pixel of it will do */
+  size_t n = 0;
+  for (size_t w = 0; w < axis->windows; w++) n += last >= axis->starts[w] && last < axis->starts[w] + axis->window;
+  return n;
 }

@@ -29,7 +29,14 @@ void rst_grid_free(rst_grid *grid);
 
 /* The cell of an axis that holds `at`. */
 size_t rst_axis_cell(const rst_axis *axis, size_t at);
-/* True when window w holds cell c. */
-bool rst_axis_window_has(const rst_axis *axis, size_t w, size_t c);
+
+/* Cells [first, end) of window w: its borders are borders of cells. */
+typedef struct rst_range {
+  size_t first, end;
+} rst_range;
+rst_range rst_axis_cells(const rst_axis *axis, size_t w);
+
+/* How many windows hold the cell. */
+size_t rst_axis_windows_over(const rst_axis *axis, size_t cell);
 
 #endif

@@ -23,10 +23,12 @@ static void check_axis(const rst_axis *axis, size_t length, size_t window) {
     assert_int_equal(rst_axis_cell(axis, at), cell);
     size_t holders = 0;
     for (size_t w = 0; w < axis->windows; w++) {
-      assert_int_equal(rst_axis_window_has(axis, w, cell), window_has_pixel(axis, w, at));
+      const rst_range cells = rst_axis_cells(axis, w);
+      assert_int_equal(cell >= cells.first && cell < cells.end, window_has_pixel(axis, w, at));
       holders += window_has_pixel(axis, w, at);
     }
     assert_true(holders > 0);
+    assert_int_equal(rst_axis_windows_over(axis, cell), holders);
   }
 }
 
