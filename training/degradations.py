@@ -19,17 +19,25 @@ def log_uniform(generator, count, low, high):
     return uniform(generator, count, np.log(low), np.log(high)).exp()
 
 
-def gaussian_noise(clean, generator, sigma_max=55.0, gentle_share=0.15, gentle_max=6.0):
+def gaussian_noise(clean, generator, sigma_max=55.0, gentle_share=0.15, gentle_max=6.0, grey_share=0.12):
     """Blind Gaussian noise as the papers measure it: float, neither clipped nor rounded; sigma in 8-bit grey levels.
 
     Sigma is uniform up to a little beyond 50 so that 50 is not the edge of what was seen. A share of the patches has
     hardly any noise, and one in four of those has none at all, so that a clean picture passes through unharmed.
+    A share of colour patches becomes grey, in place, with the same noise in every channel: this is how a grey picture
+    goes through a colour model.
     """
     n = clean.shape[0]
     sigma = uniform(generator, n, 0, sigma_max)
     gentle = uniform(generator, n, -gentle_max / 3, gentle_max).clamp_min(0)      # a quarter of these: exactly none
     sigma = torch.where(uniform(generator, n, 0, 1) < gentle_share, gentle, sigma)
-    return clean + torch.randn(clean.shape, generator=generator) * (sigma / 255)
+    noise = torch.randn(clean.shape, generator=generator)
+    if clean.shape[1] == 3:
+        grey = uniform(generator, n, 0, 1) < grey_share
+        luma = (clean * clean.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        clean.copy_(torch.where(grey, luma, clean))
+        noise = torch.where(grey, noise[:, :1], noise)
+    return clean + noise * (sigma / 255)
 
 
 def gaussian_noise_validation(clean, seed):
