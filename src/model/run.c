@@ -55,8 +55,12 @@ rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, 
   if (run->planning) {
     *map = (rst_map){.width = width, .height = height, .pixel = rst_padded(channels) * element};
     map->bytes = rst_map_bytes(width, height, channels, element);
-    if (map->bytes == SIZE_MAX) return rst_fail_memory(err, "the feature maps");
+    if (map->bytes == SIZE_MAX) {
+      *map = (rst_map){0};
+      return rst_fail_memory(err, "the feature maps");
+    }
   } else if (!rst_map_alloc(map, width, height, channels, element)) {
+    *map = (rst_map){0}; /* nothing to count when it is freed */
     return rst_fail_memory(err, "the feature maps");
   }
   run->map_bytes += map->bytes;
