@@ -60,8 +60,9 @@ typedef struct rst_picture {
 size_t rst_sample_size(rst_sample sample);
 
 /* Reads PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits) or PFM, told apart by content.
- * 16-bit files give RST_SAMPLE_U16, PFM gives RST_SAMPLE_F32, all others RST_SAMPLE_U8.
- * RST_ERROR_INPUT or RST_ERROR_MEMORY. */
+ * 16-bit files give RST_SAMPLE_U16, PFM gives RST_SAMPLE_F32, all others RST_SAMPLE_U8. Pixels come as they
+ * are stored: an EXIF orientation is not applied. Files that are damaged or cut off are refused, and pictures
+ * of more than 2^28 pixels or with a side of more than 2^24. RST_ERROR_INPUT or RST_ERROR_MEMORY. */
 rst_status rst_picture_read(const char *path, rst_picture *picture, rst_error *err);
 
 /* True when the ending of `path` names a format that rst_picture_write knows:
@@ -70,8 +71,8 @@ bool rst_picture_can_write(const char *path);
 
 /* Writes in the format that the ending of `path` names. U16 samples stay 16-bit in PNG; they and F32
  * samples are otherwise clamped, scaled and rounded to what the format holds; PFM holds F32 and the
- * others scaled to 0..1. JPEG, and PFM, drop alpha. The file appears whole or not at all: it is
- * written beside `path` and renamed. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
+ * others scaled to 0..1. JPEG, and PFM, drop alpha; a grey picture becomes a JPEG in (neutral) colour. The
+ * file appears whole or not at all: it is written beside `path` and renamed. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
 rst_status rst_picture_write(const char *path, const rst_picture *picture, rst_error *err);
 
 /* Frees the samples and empties the picture. */
@@ -258,7 +259,8 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
 /* Restores a picture as a user expects: a grey picture on an RGB model runs as three equal channels and
  * comes back grey; a colour picture on a grey model runs channel by channel; alpha is carried over
  * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is allocated, has the
- * size and channels of `input`, and the sample type given. */
+ * size and channels of `input`, and the sample type given. Besides what rst_restore returns,
+ * RST_ERROR_INPUT for a picture with samples that are not finite. */
 rst_status rst_restore_picture(const rst_model *model, const rst_picture *input, const rst_picture *right,
                                rst_sample output_sample, rst_picture *output,
                                const rst_restore_options *options, rst_error *err);
