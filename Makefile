@@ -4,6 +4,7 @@
 #   make demo       restore a sample picture        make check     the same without installing anything
 #   make lint       clang-tidy and cppcheck         make sanitize  the tests under AddressSanitizer and UBSan
 #   make install    PREFIX=/usr/local DESTDIR=      make uninstall, make clean
+#   make quality    PHOTOS=DIR: PSNR and SSIM
 #
 # Variables: BUILD (folder), CC, CFLAGS (optimisation and debugging), LDFLAGS, SANITIZE (address,undefined or thread),
 # TEST (tests whose name contains it: make check TEST=cli/).
@@ -109,7 +110,7 @@ $(TOOLS:%=$(BUILD)/tests/tools/%): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/to
 	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) -lcmocka
 
 .PHONY: unit-tests
-unit-tests: $(TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tests/tools/%)
+unit-tests: $(TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tests/tools/%) $(BUILD)/quality/quality
 
 .PHONY: check
 check: all unit-tests
@@ -169,5 +170,6 @@ clean:
 	rm -rf $(BUILD)
 
 include bench/bench.mk
+include quality/quality.mk
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
