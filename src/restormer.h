@@ -28,12 +28,12 @@ extern "C" {
 /* The values are the exit statuses of the programs. */
 typedef enum rst_status {
   RST_OK = 0,
-  RST_ERROR_USAGE = 2,    /* an argument or an option is wrong or does not fit the model */
-  RST_ERROR_WEIGHTS = 3,  /* manifest, weight file or checkpoint cannot be used */
-  RST_ERROR_INPUT = 4,    /* a picture cannot be read */
-  RST_ERROR_OUTPUT = 5,   /* a file cannot be written */
-  RST_ERROR_MEMORY = 6,   /* out of memory */
-  RST_CANCELLED = 130     /* the progress callback asked to stop */
+  RST_ERROR_USAGE = 2,   /* an argument or an option is wrong or does not fit the model */
+  RST_ERROR_WEIGHTS = 3, /* manifest, weight file or checkpoint cannot be used */
+  RST_ERROR_INPUT = 4,   /* a picture cannot be read */
+  RST_ERROR_OUTPUT = 5,  /* a file cannot be written */
+  RST_ERROR_MEMORY = 6,  /* out of memory */
+  RST_CANCELLED = 130    /* the progress callback asked to stop */
 } rst_status;
 
 typedef struct rst_error {
@@ -81,7 +81,7 @@ void rst_picture_free(rst_picture *picture);
 typedef struct rst_difference {
   double max_difference; /* largest |a - b|, in units of the larger sample type's step (F32: of 1.0) */
   double psnr;           /* dB over all colour samples, peak 1.0; +infinity for equal pictures */
-  double ssim;           /* mean SSIM (Wang et al. 2004: 11x11 Gaussian window, sigma 1.5), mean of channels */
+  double ssim; /* mean SSIM (Wang et al. 2004: 11x11 Gaussian window, sigma 1.5), mean of channels */
 } rst_difference;
 
 /* Compares the two pictures' samples, alpha included in max_difference only. Sizes and channels must be
@@ -96,17 +96,17 @@ rst_status rst_picture_compare(const rst_picture *a, const rst_picture *b, rst_d
 typedef struct rst_architecture {
   int in_channels, out_channels;
   int dim;
-  int levels;                       /* 1..RST_MAX_LEVELS; the last one is `latent` */
-  int num_blocks[RST_MAX_LEVELS];   /* encoder and decoder of a level have the same number */
+  int levels;                     /* 1..RST_MAX_LEVELS; the last one is `latent` */
+  int num_blocks[RST_MAX_LEVELS]; /* encoder and decoder of a level have the same number */
   int num_refinement_blocks;
-  int heads[RST_MAX_LEVELS];        /* decoder level 0 and refinement: heads[0] */
-  int ffn_hidden[RST_MAX_LEVELS];   /* hidden width of the GDFN at width dim * 2^l */
-  bool attention[RST_MAX_LEVELS];   /* false: blocks of this level are x + ffn(norm2(x)) only;
-                                       decoder level 0 and refinement: attention[0] */
-  bool bias;                        /* convolutions have biases */
-  bool norm_bias;                   /* layer norm WithBias (true) or BiasFree */
-  bool dual_pixel;                  /* skip_conv of the patch embedding before the output */
-  bool residual;                    /* the input picture is added to the output */
+  int heads[RST_MAX_LEVELS];      /* decoder level 0 and refinement: heads[0] */
+  int ffn_hidden[RST_MAX_LEVELS]; /* hidden width of the GDFN at width dim * 2^l */
+  bool attention[RST_MAX_LEVELS]; /* false: blocks of this level are x + ffn(norm2(x)) only;
+                                     decoder level 0 and refinement: attention[0] */
+  bool bias;                      /* convolutions have biases */
+  bool norm_bias;                 /* layer norm WithBias (true) or BiasFree */
+  bool dual_pixel;                /* skip_conv of the patch embedding before the output */
+  bool residual;                  /* the input picture is added to the output */
 } rst_architecture;
 
 typedef struct rst_weights rst_weights; /* an open manifest and its mapped files */
@@ -114,9 +114,9 @@ typedef struct rst_weights rst_weights; /* an open manifest and its mapped files
 typedef struct rst_weights_info {
   const char *name, *task, *license, *source; /* "" when the manifest has none; owned by the weights */
   rst_architecture architecture;
-  uint64_t parameters;  /* number of weights */
-  uint64_t bytes;       /* their size on disk */
-  const char *dtype;    /* "F32", "F16", "BF16" or "mixed" */
+  uint64_t parameters; /* number of weights */
+  uint64_t bytes;      /* their size on disk */
+  const char *dtype;   /* "F32", "F16", "BF16" or "mixed" */
 } rst_weights_info;
 
 /* Opens a manifest (weights/README.md has the format), maps its files and checks everything but the
@@ -135,8 +135,8 @@ rst_status rst_weights_verify(const rst_weights *weights, rst_error *err);
 uint64_t rst_architecture_macs(const rst_architecture *architecture, size_t width, size_t height);
 
 typedef struct rst_convert_options {
-  const char *dtype;   /* "f32", "f16", "bf16"; NULL: as in the checkpoint (mixed: f32) */
-  const char *name;    /* free texts of the manifest; NULL: derived or left out */
+  const char *dtype; /* "f32", "f16", "bf16"; NULL: as in the checkpoint (mixed: f32) */
+  const char *name;  /* free texts of the manifest; NULL: derived or left out */
   const char *task;
   const char *license;
   const char *source;
@@ -195,30 +195,30 @@ typedef bool (*rst_progress)(void *user, double fraction);
 typedef void (*rst_stage_done)(void *user, const char *stage, double seconds);
 
 typedef enum rst_blend {
-  RST_BLEND_RAMP,   /* weights rise linearly over the middle third of the overlap: no visible seam, and what lies within
-                       a third of it from a tile's border counts for nothing */
+  RST_BLEND_RAMP,   /* weights rise linearly over the middle third of the overlap: no visible seam, and what
+                       lies within a third of it from a tile's border counts for nothing */
   RST_BLEND_UNIFORM /* plain mean of the tiles over a pixel, as the authors' demo does */
 } rst_blend;
 
 typedef struct rst_restore_options {
   int threads; /* 0: as many as the process may use; the result does not depend on it */
 
-  /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this many
-   * pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
+  /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this
+   * many pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
   size_t window;
 
-  /* Memory, in bytes, that the run may take in all, weights included (rst_plan.bytes). A picture that would take more is run in
-   * tiles as large as fit. 0: no limit. */
+  /* Memory, in bytes, that the run may take in all, weights included (rst_plan.bytes). A picture that would
+   * take more is run in tiles as large as fit. 0: no limit. */
   uint64_t max_memory;
 
-  /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what max_memory asks for.
-   * Attention is global, so tiles change the result. */
+  /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what max_memory
+   * asks for. Attention is global, so tiles change the result. */
   size_t tile;
   size_t overlap; /* of neighbouring tiles, pixels, below `tile`; with tile == 0 it is chosen */
   rst_blend blend;
 
-  rst_progress progress; /* may be NULL */
-  void *user;            /* passed to progress */
+  rst_progress progress;     /* may be NULL */
+  void *user;                /* passed to progress */
   rst_stage_done stage_done; /* may be NULL; of every tile in tiled runs */
   void *stage_user;          /* passed to stage_done */
 } rst_restore_options;
@@ -232,8 +232,9 @@ typedef struct rst_plan {
   size_t tiles;           /* number of them, 1 for the whole picture */
 } rst_plan;
 
-/* Plans the run of such a model on a width x height picture without doing anything. Either options may be NULL.
- * RST_ERROR_USAGE (options do not fit), RST_ERROR_MEMORY (not even the smallest tile fits into max_memory). */
+/* Plans the run of such a model on a width x height picture without doing anything. Either options may be
+ * NULL. RST_ERROR_USAGE (options do not fit), RST_ERROR_MEMORY (not even the smallest tile fits into
+ * max_memory). */
 rst_status rst_plan_restore(const rst_architecture *architecture, const rst_model_options *model_options,
                             size_t width, size_t height, const rst_restore_options *options, rst_plan *plan,
                             rst_error *err);

@@ -74,8 +74,7 @@ static rst_status make_plan(const rst_architecture *a, const rst_picture *input,
 
 /* ---- Pixels for a run ---------------------------------------------------------------------- */
 
-/* `channels` channels of the picture from channel `first` on; for a grey picture, the same one again and
- * again. */
+/* `channels` channels of the picture from channel `first` on; of a grey picture, the one over and over. */
 static rst_pixels view_of(const rst_picture *picture, int first, int channels) {
   bool grey = rst_color_channels(picture->channels) == 1;
   uint8_t *samples = picture->samples;

@@ -12,8 +12,8 @@ static inline float rst_bf16_to_f32(uint16_t h) {
   return f;
 }
 
-/* Rounds to nearest, ties to even. A NaN stays a NaN: where its payload is all in the low half, cutting would make an
- * infinity, so the quiet bit is set. */
+/* Rounds to nearest, ties to even. A NaN stays a NaN: where its payload is all in the low half, cutting would
+ * make an infinity, so the quiet bit is set. */
 static inline uint16_t rst_f32_to_bf16(float f) {
   uint32_t bits;
   memcpy(&bits, &f, sizeof bits);

@@ -4,9 +4,9 @@
 
 #include "restormer.h"
 
-/* Formats the message (control characters become '?', too long ones are cut) and gives `status`, so that a caller
- * can write `return rst_fail(err, RST_ERROR_WEIGHTS, "%s: ...", path);`. `err` may be NULL. A macro, so that
- * compilers and analyzers see which status comes back, and what a caller does not do after a failure. */
+/* Formats the message (control characters become '?', too long ones are cut) and gives `status`, so that a
+ * caller can write `return rst_fail(err, RST_ERROR_WEIGHTS, "%s: ...", path);`. `err` may be NULL. A macro,
+ * so that compilers and analyzers see which status comes back, and so what does not happen after it. */
 #define rst_fail(err, status, ...) (rst_error_format(err, __VA_ARGS__), rst_error_status(status))
 
 /* RST_ERROR_MEMORY with the one message for it; `what` says what the memory was for. */

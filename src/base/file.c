@@ -115,8 +115,7 @@ static rst_status follow_links(const char *path, char **target, rst_error *err) 
 
 /* ---- Output: the temporary file ------------------------------------------------------------ */
 
-/* Puts a fresh random name beside `target` into output->temporary (whose buffer it makes on the first call).
- */
+/* Puts a fresh random name beside `target` into output->temporary, made on the first call. */
 static rst_status choose_name(rst_output *output, rst_error *err) {
   static const char prefix[] = ".restormer-", digits[] = "0123456789abcdef";
   enum { RANDOM_BYTES = 8 };

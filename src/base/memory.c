@@ -19,7 +19,9 @@ void *rst_alloc_zeroed(size_t count, size_t size) {
   return p;
 }
 
-void rst_free(void *p) { free(p); }
+void rst_free(void *p) {
+  free(p);
+}
 
 char *rst_string_copy(const char *s) {
   size_t n = strlen(s) + 1;

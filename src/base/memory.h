@@ -19,8 +19,8 @@ static inline bool rst_add(size_t a, size_t b, size_t *out) {
   return true;
 }
 
-/* count * size bytes, uninitialised / zeroed, aligned to 64 bytes. NULL when the product does not fit or there is
- * no memory. A product of 0 gives a valid pointer. Free with rst_free. */
+/* count * size bytes, uninitialised / zeroed, aligned to 64 bytes. NULL when the product does not fit or
+ * there is no memory. A product of 0 gives a valid pointer. Free with rst_free. */
 void *rst_alloc(size_t count, size_t size);
 void *rst_alloc_zeroed(size_t count, size_t size);
 void rst_free(void *p); /* NULL is allowed */

@@ -64,16 +64,22 @@ static bool processor_has(rst_isa isa) {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   switch (isa) {
-    case RST_ISA_AVX2: return avx2;
-    case RST_ISA_AVX512: return avx512;
-    case RST_ISA_AVX512BF16: return avx512 && __builtin_cpu_supports("avx512bf16");
-    default: break;
+    case RST_ISA_AVX2:
+      return avx2;
+    case RST_ISA_AVX512:
+      return avx512;
+    case RST_ISA_AVX512BF16:
+      return avx512 && __builtin_cpu_supports("avx512bf16");
+    default:
+      break;
   }
 #endif
   return isa == RST_ISA_BASELINE || isa == RST_ISA_NEON;
 }
 
-const char *rst_isa_name(rst_isa isa) { return isa >= 0 && isa < RST_ISA_COUNT ? ENTRIES[isa].name : "unknown"; }
+const char *rst_isa_name(rst_isa isa) {
+  return isa >= 0 && isa < RST_ISA_COUNT ? ENTRIES[isa].name : "unknown";
+}
 
 bool rst_isa_available(rst_isa isa) {
   if (isa == RST_ISA_AUTO) return true;

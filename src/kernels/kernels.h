@@ -1,9 +1,9 @@
 /* kernels.h - the inner loops, as one table of functions per instruction set and precision.
  *
  * Layouts. A map is [height][width][channels] with the channels of a pixel padded with zeros to a multiple of
- * RST_GROUP. Maps and the left operands of matrix products hold elements: float32, or bf16 in the bf16 tables;
- * everything between them is float32. Pitches count elements (of the buffer's own type) from one pixel to
- * the next. No pointer needs to be aligned.
+ * RST_GROUP. Maps and the left operands of matrix products hold elements: float32, or bf16 in the bf16
+ * tables; everything between them is float32. Pitches count elements (of the buffer's own type) from one
+ * pixel to the next. No pointer needs to be aligned.
  *
  * Kernels read and write whole groups, and only inside the padded extents. */
 #ifndef RST_KERNELS_KERNELS_H
@@ -17,7 +17,9 @@
 
 enum { RST_GROUP = 16, RST_TAPS = 9 };
 
-static inline size_t rst_round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+static inline size_t rst_round_up(size_t n, size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
 
 /* out[p][c] = sum over k of a[p][k] * w[k][c] (+ bias[c]) (+ out[p][c]), for `pixels` p and `panels` * 16 c.
  * Every sum runs over k in rising order, whatever p's neighbours are.
@@ -26,8 +28,8 @@ typedef struct rst_gemm {
   const void *a; /* elements */
   size_t a_pitch;
   size_t pixels;
-  size_t k; /* even in bf16: a's padding is zero */
-  const void *w; /* elements */
+  size_t k;       /* even in bf16: a's padding is zero */
+  const void *w;  /* elements */
   size_t w_panel; /* elements from one panel to the next */
   size_t panels;
   const float *bias; /* [panels * 16], or NULL */
@@ -57,7 +59,7 @@ typedef struct rst_dwconv {
   const float *rows[3];
   size_t pitch;
   size_t pixels;
-  size_t channels; /* a multiple of RST_GROUP; of the result where two halves are gated */
+  size_t channels;      /* a multiple of RST_GROUP; of the result where two halves are gated */
   const float *weights; /* [channels / 16][9][16] */
   const float *bias;    /* [channels] */
 } rst_dwconv;
@@ -79,8 +81,8 @@ typedef struct rst_kernels {
   size_t element; /* bytes */
   void (*gemm)(const rst_gemm *g);
   void (*normalize)(const rst_normalize *n);
-  /* The convolution's result as floats, as elements, and as the elements of gelu(first half) * second half: for
-   * that the input has 2 * channels, weights and bias as many. GELU is x/2 (1 + erf(x / sqrt 2)), with an
+  /* The convolution's result as floats, as elements, and as the elements of gelu(first half) * second half:
+   * for that the input has 2 * channels, weights and bias as many. GELU is x/2 (1 + erf(x / sqrt 2)), with an
    * absolute error below 4e-7 * max(1, |x|); in bf16 3e-5 * max(1, |x|), before the result is rounded. */
   void (*dwconv)(const rst_dwconv *d, float *out, size_t pitch);
   void (*dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
@@ -93,8 +95,8 @@ typedef struct rst_kernels {
   void (*store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
 } rst_kernels;
 
-/* The table for an instruction set that rst_isa_available, or for the best one with RST_ISA_AUTO; NULL when it
- * is not available. */
+/* The table for an instruction set that rst_isa_available, or for the best one with RST_ISA_AUTO; NULL when
+ * it is not available. */
 const rst_kernels *rst_kernels_for(rst_isa isa, rst_precision precision);
 
 #endif

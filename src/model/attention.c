@@ -1,7 +1,7 @@
-/* attention.c - MDTA in two sweeps. The first makes q and k on the way and keeps only G = q k^T and the squared norms of
- * their rows, summed over each chunk of rows and column of cells. From these come the attention matrices
- * A = softmax(temperature * G / (|q| |k|)), and A is multiplied into project_out: M = W_out blockdiag(A). The second
- * sweep makes v and adds M v. Neither q, k, v nor A v is ever stored. */
+/* attention.c - MDTA in two sweeps. The first makes q and k on the way and keeps only G = q k^T and the
+ * squared norms of their rows, summed over each chunk of rows and column of cells. From these come the
+ * attention matrices A = softmax(temperature * G / (|q| |k|)), and A is multiplied into project_out: M =
+ * W_out blockdiag(A). The second sweep makes v and adds M v. Neither q, k, v nor A v is ever stored. */
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -26,13 +26,15 @@ static shape shape_of(const rst_block *b) {
   return s;
 }
 
-static const float *partial_at(const rst_run *run, const rst_grid *grid, const shape *s, size_t chunk, size_t cell) {
+static const float *partial_at(const rst_run *run, const rst_grid *grid, const shape *s, size_t chunk,
+                               size_t cell) {
   return run->partials + (chunk * grid->x.cells + cell) * s->stride;
 }
 
 /* ---- First sweep: statistics ------------------------------------------------------------------ */
 
-static void consume_qk(const rst_sweep *sweep, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+static void consume_qk(const rst_sweep *sweep, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                       size_t n) {
   const rst_pass *pass = sweep->context;
   const rst_kernels *k = pass->run->kernels;
   const shape s = shape_of(pass->block);
@@ -79,7 +81,8 @@ static void gather_statistics(rst_run *run, const rst_block *block, int level, c
                      .chunk_done = flush_sums,
                      .context = &pass};
   rst_run_sweep(run, level, &sweep,
-                (rst_sweep_needs){.operand = {0, s.channels}, .values = {2 * s.channels}, .sums = s.stride + RST_GROUP});
+                (rst_sweep_needs){
+                    .operand = {0, s.channels}, .values = {2 * s.channels}, .sums = s.stride + RST_GROUP});
 }
 
 /* ---- Attention matrices ----------------------------------------------------------------------- */
@@ -92,7 +95,8 @@ typedef struct window_sums {
 
 static void add_chunk(const float *partial, const shape *s, size_t row, window_sums *w) {
   const size_t head = row / s->head;
-  const float *gram = partial + row * s->padded, *q = partial + s->gram, *k = q + s->channels + head * s->head;
+  const float *gram = partial + row * s->padded, *q = partial + s->gram,
+              *k = q + s->channels + head * s->head;
   w->q += (double)q[row];
   for (size_t j = 0; j < s->head; j++) w->gram[j] += (double)gram[j], w->k[j] += (double)k[j];
 }
@@ -115,8 +119,8 @@ static float *attention_at(const rst_run *run, const shape *s, size_t cell) {
 }
 
 /* The row of G and its norms over one window: chunks of the window's rows, cells of its columns. */
-static void sum_window(const rst_run *run, const rst_grid *grid, const shape *s, size_t row, rst_range cells_x,
-                       rst_range cells_y, window_sums *sums) {
+static void sum_window(const rst_run *run, const rst_grid *grid, const shape *s, size_t row,
+                       rst_range cells_x, rst_range cells_y, window_sums *sums) {
   sums->q = 0;
   memset(sums->gram, 0, s->head * sizeof(double));
   memset(sums->k, 0, s->head * sizeof(double));
@@ -127,9 +131,9 @@ static void sum_window(const rst_run *run, const rst_grid *grid, const shape *s,
   }
 }
 
-/* Adds the window's row of A, in sums->gram, to the cells that it holds: each is the mean over its windows. */
-static void share_window(const rst_run *run, const rst_grid *grid, const shape *s, size_t row, rst_range cells_x,
-                         rst_range cells_y, const window_sums *sums) {
+/* Adds the window's row of A, in sums->gram, to its cells, each of which is the mean over its windows. */
+static void share_window(const rst_run *run, const rst_grid *grid, const shape *s, size_t row,
+                         rst_range cells_x, rst_range cells_y, const window_sums *sums) {
   const size_t head = row / s->head, i = row % s->head;
   for (size_t cy = cells_y.first; cy < cells_y.end; cy++)
     for (size_t cx = cells_x.first; cx < cells_x.end; cx++) {
@@ -141,8 +145,8 @@ static void share_window(const rst_run *run, const rst_grid *grid, const shape *
 }
 
 /* Row `row` of the attention of every window, averaged into the cells. `sums` is scratch. */
-static void attention_row(const rst_run *run, const rst_grid *grid, const rst_block *block, const shape *s, size_t row,
-                          window_sums *sums) {
+static void attention_row(const rst_run *run, const rst_grid *grid, const rst_block *block, const shape *s,
+                          size_t row, window_sums *sums) {
   const size_t head = row / s->head, i = row % s->head;
   for (size_t cell = 0; cell < grid->x.cells * grid->y.cells; cell++)
     for (size_t j = 0; j < s->head; j++) attention_at(run, s, cell)[(head * s->head + j) * s->padded + i] = 0;
@@ -210,12 +214,14 @@ static void fold_attention(rst_run *run, const rst_block *block, int level) {
   if (run->planning) return;
 #pragma omp parallel for schedule(static) num_threads(run->threads)
   for (size_t row = 0; row < block->channels; row++) {
-    double *scratch = (double *)run->workers[omp_get_thread_num()].sums; /* 2 * head doubles fit, see shape_of */
+    double *scratch =
+        (double *)run->workers[omp_get_thread_num()].sums; /* 2 * head doubles fit, see shape_of */
     window_sums sums = {.gram = scratch, .k = scratch + s.head};
     attention_row(run, grid, block, &s, row, &sums);
   }
   for (size_t cell = 0; cell < cells; cell++) {
-    if (run->kernels->precision == RST_PRECISION_BF16) memset(folded_at(run, block, cell), 0, folded_bytes(run, block));
+    if (run->kernels->precision == RST_PRECISION_BF16)
+      memset(folded_at(run, block, cell), 0, folded_bytes(run, block));
 #pragma omp parallel for schedule(dynamic, 1) num_threads(run->threads)
     for (size_t head = 0; head < s.heads; head++) fold_head(run, block, &s, cell, head);
   }
@@ -223,7 +229,8 @@ static void fold_attention(rst_run *run, const rst_block *block, int level) {
 
 /* ---- Second sweep: x += M v + bias ------------------------------------------------------------ */
 
-static void consume_v(const rst_sweep *sweep, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+static void consume_v(const rst_sweep *sweep, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                      size_t n) {
   const rst_pass *pass = sweep->context;
   const rst_grid *grid = pass->grid;
   const size_t channels = rst_padded(pass->block->channels);
@@ -245,7 +252,8 @@ static void apply(rst_run *run, const rst_block *block, int level, rst_map *map)
                      .produce = rst_pass_produce,
                      .consume = consume_v,
                      .context = &pass};
-  rst_run_sweep(run, level, &sweep, (rst_sweep_needs){.operand = {channels, channels}, .values = {0, channels}});
+  rst_run_sweep(run, level, &sweep,
+                (rst_sweep_needs){.operand = {channels, channels}, .values = {0, channels}});
 }
 
 void rst_attention_run(rst_run *run, const rst_block *block, int level, rst_map *map) {

@@ -16,7 +16,8 @@ rst_gemm rst_pass_gemm(const rst_linear *linear, const void *a, size_t a_pitch, 
                     .out_panel = RST_GROUP};
 }
 
-void rst_pass_produce(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n, void *out) {
+void rst_pass_produce(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n,
+                      void *out) {
   const rst_pass *pass = s->context;
   const rst_kernels *k = pass->run->kernels;
   const size_t pitch = rst_padded(pass->block->channels);
@@ -41,8 +42,8 @@ rst_dwconv rst_pass_dwconv(const rst_depthwise *d, const rst_sweep *s, const voi
                       .bias = d->bias};
 }
 
-void rst_pass_add(const rst_pass *pass, rst_worker *w, const void *a, size_t pitch, const rst_linear *linear, size_t x,
-                  size_t y, size_t n) {
+void rst_pass_add(const rst_pass *pass, rst_worker *w, const void *a, size_t pitch, const rst_linear *linear,
+                  size_t x, size_t y, size_t n) {
   const rst_kernels *k = pass->run->kernels;
   const size_t channels = linear->panels * RST_GROUP;
   const rst_gemm gemm = rst_pass_gemm(linear, a, pitch, n, w->values[1], channels);
@@ -50,7 +51,8 @@ void rst_pass_add(const rst_pass *pass, rst_worker *w, const void *a, size_t pit
   k->add(rst_map_at(pass->map, x, y), channels, w->values[1], channels, n, channels);
 }
 
-static void consume_ffn(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+static void consume_ffn(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                        size_t n) {
   const rst_pass *pass = s->context;
   const size_t hidden = rst_padded(pass->block->hidden);
   rst_dwconv conv = rst_pass_dwconv(&pass->block->ffn_dwconv, s, rows, n);

@@ -1,4 +1,4 @@
-/* frame.c - the convolutions around the blocks: patch embedding, down- and upsampling, skip_conv and output. */
+/* frame.c - what is around the blocks: patch embedding, down- and upsampling, skip_conv, output. */
 #include <string.h>
 
 #include "model/run.h"
@@ -21,8 +21,8 @@ static size_t reflect(size_t at, size_t length) {
 }
 
 /* Pixels of the picture, padded by reflection to the network's size. */
-static void produce_picture(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n,
-                            void *out) {
+static void produce_picture(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y,
+                            size_t n, void *out) {
   const frame *f = s->context;
   const rst_pixels *in = f->run->input;
   const size_t padded = rst_padded((size_t)in->channels);
@@ -41,8 +41,8 @@ static void produce_copy(const rst_sweep *s, rst_worker *w, const void *source, 
 
 /* ---- Products ---------------------------------------------------------------------------------- */
 
-static void product(const frame *f, const rst_linear *linear, const void *a, size_t a_pitch, size_t n, float *out,
-                    bool accumulate) {
+static void product(const frame *f, const rst_linear *linear, const void *a, size_t a_pitch, size_t n,
+                    float *out, bool accumulate) {
   f->run->kernels->gemm(&(rst_gemm){.a = a,
                                     .a_pitch = a_pitch,
                                     .pixels = n,
@@ -57,18 +57,21 @@ static void product(const frame *f, const rst_linear *linear, const void *a, siz
                                     .accumulate = accumulate});
 }
 
-/* values[0] = the 3x3 convolution. Three neighbours in a ring row are one left operand of three times the channels. */
+/* values[0] = the 3x3 convolution. Three neighbours in a ring row are one left operand. */
 static void convolve(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t n) {
   const frame *f = s->context;
   for (int i = 0; i < 3; i++)
     product(f, &f->conv->row[i], rows[i], s->ring_pixel / f->run->kernels->element, n, w->values[0], i > 0);
 }
 
-static size_t outputs(const rst_conv3x3 *conv) { return conv->row[0].panels * RST_GROUP; }
+static size_t outputs(const rst_conv3x3 *conv) {
+  return conv->row[0].panels * RST_GROUP;
+}
 
 /* ---- Patch embedding and downsampling ---------------------------------------------------------- */
 
-static void consume_embed(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+static void consume_embed(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                          size_t n) {
   const frame *f = s->context;
   const size_t channels = outputs(f->conv);
   convolve(s, w, rows, n);
@@ -85,11 +88,13 @@ void rst_patch_embed_run(rst_run *run, rst_map *out) {
   const frame f = {.run = run, .conv = &run->model->patch_embed, .out = out};
   rst_sweep sweep = picture_sweep(run, &f, consume_embed);
   rst_run_sweep(run, 0, &sweep,
-                (rst_sweep_needs){.values = {outputs(f.conv), rst_padded((size_t)run->model->architecture.in_channels)}});
+                (rst_sweep_needs){
+                    .values = {outputs(f.conv), rst_padded((size_t)run->model->architecture.in_channels)}});
 }
 
-/* Pixel-unshuffle: channel i of pixel (x, y) goes to channel 4 i + 2 (y % 2) + x % 2 of pixel (x / 2, y / 2). */
-static void consume_down(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+/* Pixel-unshuffle: channel i of (x, y) goes to channel 4 i + 2 (y % 2) + x % 2 of (x / 2, y / 2). */
+static void consume_down(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                         size_t n) {
   const frame *f = s->context;
   const size_t padded = outputs(f->conv), element = f->run->kernels->element;
   const size_t channels = ((size_t)f->run->model->architecture.dim << f->level) / 2;
@@ -99,7 +104,8 @@ static void consume_down(const rst_sweep *s, rst_worker *w, const void *const ro
     const uint8_t *from = (const uint8_t *)w->operand[0] + p * padded * element;
     uint8_t *to = rst_map_at(f->out, (x + p) / 2, y / 2) + (2 * (y % 2) + (x + p) % 2) * element;
     if (element == sizeof(float))
-      for (size_t i = 0; i < channels; i++) memcpy(to + 4 * i * sizeof(float), from + i * sizeof(float), sizeof(float));
+      for (size_t i = 0; i < channels; i++)
+        memcpy(to + 4 * i * sizeof(float), from + i * sizeof(float), sizeof(float));
     else
       for (size_t i = 0; i < channels; i++) memcpy(to + 4 * i * 2, from + i * 2, 2);
   }
@@ -109,18 +115,19 @@ void rst_down_run(rst_run *run, int level, const rst_map *in, rst_map *out) {
   const frame f = {.run = run, .conv = &run->model->down[level], .out = out, .level = level};
   rst_sweep sweep = {
       .source = in, .ring_pixel = in->pixel, .produce = produce_copy, .consume = consume_down, .context = &f};
-  rst_run_sweep(run, level, &sweep, (rst_sweep_needs){.operand = {outputs(f.conv)}, .values = {outputs(f.conv)}});
+  rst_run_sweep(run, level, &sweep,
+                (rst_sweep_needs){.operand = {outputs(f.conv)}, .values = {outputs(f.conv)}});
 }
 
 /* ---- Upsampling -------------------------------------------------------------------------------- */
 
-/* Pixel-shuffle: the convolution's outputs come in four groups, group 2 i + j for pixel (2 x + j, 2 y + i). */
+/* Pixel-shuffle: the outputs come in four groups, group 2 i + j for pixel (2 x + j, 2 y + i). */
 static const float *corner(const frame *f, const rst_worker *w, size_t i, size_t j) {
   return w->values[0] + (2 * i + j) * outputs(f->conv) / 4;
 }
 
-static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
-                              size_t n) {
+static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x,
+                              size_t y, size_t n) {
   const frame *f = s->context;
   const rst_kernels *k = f->run->kernels;
   const size_t wide = outputs(f->conv), channels = wide / 4;
@@ -128,8 +135,8 @@ static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *con
   for (size_t i = 0; i < 2; i++) {
     uint8_t *row = rst_map_at(f->out, 2 * x, 2 * y + i);
     for (size_t j = 0; j < 2; j++)
-      k->store((uint8_t *)w->operand[0] + j * channels * k->element, 2 * channels, corner(f, w, i, j), wide, n,
-               channels);
+      k->store((uint8_t *)w->operand[0] + j * channels * k->element, 2 * channels, corner(f, w, i, j), wide,
+               n, channels);
     product(f, f->reduce_up, w->operand[0], channels, 2 * n, w->values[1], false);
     product(f, f->reduce_skip, row, channels, 2 * n, w->values[1], true);
     k->store(row, channels, w->values[1], channels, 2 * n, channels);
@@ -144,14 +151,17 @@ void rst_up_reduce_run(rst_run *run, int level, const rst_map *in, rst_map *out)
                    .reduce_skip = &m->reduce_skip[level],
                    .out = out};
   const size_t channels = outputs(f.conv) / 4;
-  rst_sweep sweep = {
-      .source = in, .ring_pixel = in->pixel, .produce = produce_copy, .consume = consume_up_reduce, .context = &f};
+  rst_sweep sweep = {.source = in,
+                     .ring_pixel = in->pixel,
+                     .produce = produce_copy,
+                     .consume = consume_up_reduce,
+                     .context = &f};
   rst_run_sweep(run, level + 1, &sweep,
                 (rst_sweep_needs){.operand = {2 * channels}, .values = {4 * channels, 2 * channels}});
 }
 
-static void consume_up_concat(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
-                              size_t n) {
+static void consume_up_concat(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x,
+                              size_t y, size_t n) {
   const frame *f = s->context;
   const rst_kernels *k = f->run->kernels;
   const size_t wide = outputs(f->conv), channels = wide / 4, pitch = f->out->pixel / k->element;
@@ -171,11 +181,16 @@ enum { CHUNKS_AT_ONCE = 8 };
 void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out) {
   const rst_grid *grid = &run->grid[1];
   const frame f = {.run = run, .conv = &run->model->up[0], .out = out, .skip = skip};
-  rst_sweep sweep = {
-      .source = in, .ring_pixel = in->pixel, .produce = produce_copy, .consume = consume_up_concat, .context = &f};
+  rst_sweep sweep = {.source = in,
+                     .ring_pixel = in->pixel,
+                     .produce = produce_copy,
+                     .consume = consume_up_concat,
+                     .context = &f};
   for (size_t first = 0; first < grid->chunk_count; first += CHUNKS_AT_ONCE) {
-    const size_t end = first + CHUNKS_AT_ONCE < grid->chunk_count ? first + CHUNKS_AT_ONCE : grid->chunk_count;
-    const size_t row = grid->chunks[first] > 0 ? grid->chunks[first] - 1 : 0; /* the convolution still reads it */
+    const size_t end =
+        first + CHUNKS_AT_ONCE < grid->chunk_count ? first + CHUNKS_AT_ONCE : grid->chunk_count;
+    const size_t row =
+        grid->chunks[first] > 0 ? grid->chunks[first] - 1 : 0; /* the convolution still reads it */
     if (run->planning) {
       /* What is there at the end of this part: all but the rows given back and those not yet written. */
       const size_t rows = grid->height, end_row = grid->chunks[end];
@@ -191,7 +206,8 @@ void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out) {
 
 /* ---- skip_conv and output ---------------------------------------------------------------------- */
 
-static void consume_skip(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+static void consume_skip(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                         size_t n) {
   const frame *f = s->context;
   const rst_kernels *k = f->run->kernels;
   const rst_linear *skip_conv = &f->run->model->skip_conv;
@@ -205,14 +221,16 @@ static void consume_skip(const rst_sweep *s, rst_worker *w, const void *const ro
 void rst_skip_conv_run(rst_run *run, rst_map *map) {
   const rst_model *m = run->model;
   const frame f = {.run = run, .conv = &m->patch_embed, .out = map};
-  const size_t in = rst_padded((size_t)m->architecture.in_channels), channels = m->skip_conv.panels * RST_GROUP;
+  const size_t in = rst_padded((size_t)m->architecture.in_channels),
+               channels = m->skip_conv.panels * RST_GROUP;
   rst_sweep sweep = picture_sweep(run, &f, consume_skip);
   rst_run_sweep(run, 0, &sweep,
                 (rst_sweep_needs){.operand = {outputs(f.conv)},
                                   .values = {outputs(f.conv), channels > in ? channels : in}});
 }
 
-static void consume_output(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+static void consume_output(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                           size_t n) {
   const frame *f = s->context;
   const rst_pixels *in = f->run->input, *out = f->run->output;
   if (y >= out->height) return; /* padding */
@@ -230,7 +248,10 @@ static void consume_output(const rst_sweep *s, rst_worker *w, const void *const 
 
 void rst_output_run(rst_run *run, const rst_map *in) {
   const frame f = {.run = run, .conv = &run->model->output};
-  rst_sweep sweep = {
-      .source = in, .ring_pixel = in->pixel, .produce = produce_copy, .consume = consume_output, .context = &f};
+  rst_sweep sweep = {.source = in,
+                     .ring_pixel = in->pixel,
+                     .produce = produce_copy,
+                     .consume = consume_output,
+                     .context = &f};
   rst_run_sweep(run, 0, &sweep, (rst_sweep_needs){.values = {outputs(f.conv)}});
 }

@@ -12,7 +12,7 @@ static int compare_sizes(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The windows as the authors of TLC lay them (NETWORK: arXiv 2112.04491): equal steps, the last one at the edge. */
+/* The windows as the authors of TLC (arXiv 2112.04491) lay them: equal steps, the last one at the edge. */
 static bool axis_init(rst_axis *axis, size_t length, size_t window) {
   axis->window = window == 0 || window > length ? length : window;
   const size_t k = axis->window, n = (length + k - 1) / k;
@@ -32,7 +32,8 @@ static bool axis_init(rst_axis *axis, size_t length, size_t window) {
   }
   qsort(axis->cuts, count, sizeof *axis->cuts, compare_sizes);
   for (size_t i = 0; i < count; i++)
-    if (axis->cells == 0 || axis->cuts[i] != axis->cuts[axis->cells - 1]) axis->cuts[axis->cells++] = axis->cuts[i];
+    if (axis->cells == 0 || axis->cuts[i] != axis->cuts[axis->cells - 1])
+      axis->cuts[axis->cells++] = axis->cuts[i];
   return true;
 }
 
@@ -57,7 +58,8 @@ static bool chunks_init(rst_grid *g) {
 
 rst_status rst_grid_init(rst_grid *grid, size_t width, size_t height, size_t window, rst_error *err) {
   *grid = (rst_grid){.width = width, .height = height};
-  if (axis_init(&grid->x, width, window) && axis_init(&grid->y, height, window) && chunks_init(grid)) return RST_OK;
+  if (axis_init(&grid->x, width, window) && axis_init(&grid->y, height, window) && chunks_init(grid))
+    return RST_OK;
   rst_grid_free(grid);
   return rst_fail_memory(err, "the windows");
 }
@@ -86,6 +88,7 @@ rst_range rst_axis_cells(const rst_axis *axis, size_t w) {
 size_t rst_axis_windows_over(const rst_axis *axis, size_t cell) {
   const size_t last = axis->cuts[cell] - 1; /* any pixel of it will do */
   size_t n = 0;
-  for (size_t w = 0; w < axis->windows; w++) n += last >= axis->starts[w] && last < axis->starts[w] + axis->window;
+  for (size_t w = 0; w < axis->windows; w++)
+    n += last >= axis->starts[w] && last < axis->starts[w] + axis->window;
   return n;
 }

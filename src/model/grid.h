@@ -1,6 +1,6 @@
-/* grid.h - how a level's map is cut: into chunks of rows whose statistics are summed apart (so that the sum's order
- * does not depend on the threads), and, for test-time local statistics (TLC), into windows and the cells between
- * their borders. Without windows there is one window and one cell: the whole map. */
+/* grid.h - how a level's map is cut: into chunks of rows whose statistics are summed apart (so that the sum's
+ * order does not depend on the threads), and, for test-time local statistics (TLC), into windows and the
+ * cells between their borders. Without windows there is one window and one cell: the whole map. */
 #ifndef RST_MODEL_GRID_H
 #define RST_MODEL_GRID_H
 
@@ -8,17 +8,17 @@
 
 /* Overlapping windows along one axis, and the cells that their borders cut it into. */
 typedef struct rst_axis {
-  size_t *starts;  /* of the windows */
+  size_t *starts; /* of the windows */
   size_t windows;
-  size_t window;   /* length of each */
-  size_t *cuts;    /* ends of the cells, rising; the last one is the length of the axis */
+  size_t window; /* length of each */
+  size_t *cuts;  /* ends of the cells, rising; the last one is the length of the axis */
   size_t cells;
 } rst_axis;
 
 typedef struct rst_grid {
   size_t width, height;
   rst_axis x, y;
-  size_t *chunks; /* first rows; chunks[chunk_count] == height; no chunk crosses a cell's border */
+  size_t *chunks;     /* first rows; chunks[chunk_count] == height; no chunk crosses a cell's border */
   size_t *chunk_cell; /* the row of cells that a chunk lies in */
   size_t chunk_count;
 } rst_grid;

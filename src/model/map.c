@@ -25,4 +25,6 @@ void rst_map_free(rst_map *map) {
   *map = (rst_map){0};
 }
 
-void rst_map_release_rows(rst_map *map, size_t y) { rst_pages_release(map->data, y * map->width * map->pixel); }
+void rst_map_release_rows(rst_map *map, size_t y) {
+  rst_pages_release(map->data, y * map->width * map->pixel);
+}

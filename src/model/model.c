@@ -26,7 +26,8 @@ static void *take(place *p, size_t count, size_t size) {
 
 static rst_linear take_linear(place *p, size_t k, size_t outputs, size_t element, bool bias) {
   /* bf16 products take two k's at a time. */
-  rst_linear l = {.k = element == sizeof(float) ? k : rst_round_up(k, 2), .panels = rst_padded(outputs) / RST_GROUP};
+  rst_linear l = {.k = element == sizeof(float) ? k : rst_round_up(k, 2),
+                  .panels = rst_padded(outputs) / RST_GROUP};
   l.w = take(p, l.k * l.panels * RST_GROUP, element);
   if (bias) l.bias = take(p, l.panels * RST_GROUP, sizeof(float));
   return l;
@@ -91,7 +92,8 @@ typedef struct filler {
 } filler;
 
 /* The tensor "<prefix><name><suffix>", or NULL. */
-static const rst_tensor *tensor_of(const filler *f, const char *prefix, const char *name, const char *suffix) {
+static const rst_tensor *tensor_of(const filler *f, const char *prefix, const char *name,
+                                   const char *suffix) {
   char full[3 * RST_TENSOR_NAME];
   snprintf(full, sizeof full, "%s%s%s", prefix, name, suffix);
   return rst_weights_tensor(f->weights, full);
@@ -102,22 +104,26 @@ static void map_range(ptrdiff_t *map, size_t at, size_t first, size_t count, siz
   for (size_t i = 0; i < padded; i++) map[at + i] = i < count ? (ptrdiff_t)(first + i) : RST_NO_SOURCE;
 }
 
-static bool is_bf16(const filler *f) { return f->model->kernels->precision == RST_PRECISION_BF16; }
+static bool is_bf16(const filler *f) {
+  return f->model->kernels->precision == RST_PRECISION_BF16;
+}
 
 /* Packs the 1x1 convolution `name` with the columns that f->rows holds; inputs [first, first + count). */
-static rst_status fill_linear(filler *f, const rst_linear *l, const char *prefix, const char *name, size_t first,
-                              size_t count, const rst_fold *fold, bool bf16, rst_error *err) {
+static rst_status fill_linear(filler *f, const rst_linear *l, const char *prefix, const char *name,
+                              size_t first, size_t count, const rst_fold *fold, bool bf16, rst_error *err) {
   map_range(f->ks, 0, first, count, l->k);
   /* The arena is ours: what the model calls const is written here, once. */
   return rst_pack_linear(rst_weights_path(f->weights), tensor_of(f, prefix, name, ".weight"),
-                         l->bias == NULL ? NULL : tensor_of(f, prefix, name, ".bias"), (rst_matrix_map){f->rows, f->ks}, fold,
-                         bf16, l->k, l->panels, (void *)(uintptr_t)l->w, (float *)(uintptr_t)l->bias, err);
+                         l->bias == NULL ? NULL : tensor_of(f, prefix, name, ".bias"),
+                         (rst_matrix_map){f->rows, f->ks}, fold, bf16, l->k, l->panels,
+                         (void *)(uintptr_t)l->w, (float *)(uintptr_t)l->bias, err);
 }
 
 static rst_status fill_depthwise(filler *f, const rst_depthwise *d, const char *prefix, const char *name,
                                  rst_error *err) {
-  return rst_pack_depthwise(rst_weights_path(f->weights), tensor_of(f, prefix, name, ".weight"), tensor_of(f, prefix, name, ".bias"),
-                            f->rows, d->channels, (float *)(uintptr_t)d->weights, (float *)(uintptr_t)d->bias, err);
+  return rst_pack_depthwise(rst_weights_path(f->weights), tensor_of(f, prefix, name, ".weight"),
+                            tensor_of(f, prefix, name, ".bias"), f->rows, d->channels,
+                            (float *)(uintptr_t)d->weights, (float *)(uintptr_t)d->bias, err);
 }
 
 /* Packs a 3x3 convolution with the columns that f->rows holds. */
@@ -129,7 +135,8 @@ static rst_status fill_conv(filler *f, const rst_conv3x3 *c, const char *name, r
     for (size_t column = 0; column < 3; column++)
       for (size_t i = 0; i < padded; i++)
         f->ks[column * padded + i] = i < in ? (ptrdiff_t)(i * RST_TAPS + row * 3 + column) : RST_NO_SOURCE;
-    rst_status status = rst_pack_linear(rst_weights_path(f->weights), t, l->bias == NULL ? NULL : tensor_of(f, "", name, ".bias"),
+    rst_status status = rst_pack_linear(rst_weights_path(f->weights), t,
+                                        l->bias == NULL ? NULL : tensor_of(f, "", name, ".bias"),
                                         (rst_matrix_map){f->rows, f->ks}, NULL, is_bf16(f), l->k, l->panels,
                                         (void *)(uintptr_t)l->w, (float *)(uintptr_t)l->bias, err);
     if (status != RST_OK) return status;
@@ -300,7 +307,8 @@ static rst_status fill_all(const rst_weights *weights, const rst_model *m, int t
 
 /* ---- Stages -------------------------------------------------------------------------------- */
 
-static rst_stage next_stage(rst_model *m, size_t *used, int count, int level, size_t channels, int hidden_level) {
+static rst_stage next_stage(rst_model *m, size_t *used, int count, int level, size_t channels,
+                            int hidden_level) {
   rst_stage stage = {m->blocks + *used, (size_t)count};
   for (size_t i = 0; i < stage.count; i++)
     stage.blocks[i] = (rst_block){.channels = channels,
@@ -319,7 +327,8 @@ static void lay_out_stages(rst_model *m) {
     m->encoder[l] = next_stage(m, &used, a->num_blocks[l], l, (size_t)a->dim << l, l);
   for (int l = a->levels - 2; l > 0; l--)
     m->decoder[l] = next_stage(m, &used, a->num_blocks[l], l, (size_t)a->dim << l, l);
-  if (a->levels > 1) m->decoder[0] = next_stage(m, &used, a->num_blocks[0], 0, rst_top_channels(a), top_hidden);
+  if (a->levels > 1)
+    m->decoder[0] = next_stage(m, &used, a->num_blocks[0], 0, rst_top_channels(a), top_hidden);
   m->refinement = next_stage(m, &used, a->num_refinement_blocks, 0, rst_top_channels(a), top_hidden);
 }
 
@@ -329,13 +338,14 @@ static size_t count_blocks(const rst_architecture *a) {
   return n;
 }
 
-rst_status rst_model_outline(const rst_architecture *architecture, const rst_model_options *options, rst_model **model,
-                             rst_error *err) {
+rst_status rst_model_outline(const rst_architecture *architecture, const rst_model_options *options,
+                             rst_model **model, rst_error *err) {
   *model = NULL;
   const rst_model_options o = options == NULL ? (rst_model_options){0} : *options;
   const rst_kernels *kernels = rst_kernels_for(o.isa, o.precision);
   if (kernels == NULL)
-    return rst_fail(err, RST_ERROR_USAGE, "instruction set %s: not available on this processor or in this build",
+    return rst_fail(err, RST_ERROR_USAGE,
+                    "instruction set %s: not available on this processor or in this build",
                     rst_isa_name(o.isa));
   rst_model *m = rst_alloc_zeroed(1, sizeof *m);
   if (m == NULL) return rst_fail_memory(err, "the model");
@@ -384,4 +394,6 @@ void rst_model_free(rst_model *m) {
   rst_free(m);
 }
 
-const rst_architecture *rst_model_architecture(const rst_model *m) { return &m->architecture; }
+const rst_architecture *rst_model_architecture(const rst_model *m) {
+  return &m->architecture;
+}

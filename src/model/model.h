@@ -12,7 +12,7 @@ typedef struct rst_linear {
   const float *bias; /* [panels * 16], or NULL */
 } rst_linear;
 
-/* A 3x3 convolution: one rst_linear per kernel row, over the 3 * padded input channels of three neighbours. */
+/* A 3x3 convolution: one rst_linear per kernel row, over the padded channels of three neighbours. */
 typedef struct rst_conv3x3 {
   rst_linear row[3]; /* the bias, if any, is in row[0] */
 } rst_conv3x3;
@@ -29,8 +29,8 @@ typedef struct rst_block {
   bool attention;
   rst_linear qk, v;
   rst_depthwise qk_dwconv, v_dwconv;
-  const float *temperature;  /* [heads] */
-  rst_linear attention_out;  /* always float32: the attention matrix is multiplied into it */
+  const float *temperature; /* [heads] */
+  rst_linear attention_out; /* always float32: the attention matrix is multiplied into it */
   rst_linear ffn_in, ffn_out;
   rst_depthwise ffn_dwconv;
 } rst_block;
@@ -45,8 +45,10 @@ struct rst_model {
   rst_architecture architecture;
   const rst_kernels *kernels;
   const rst_kernels *exact; /* float32 table of the same instruction set */
-  rst_conv3x3 patch_embed, down[RST_MAX_LEVELS], up[RST_MAX_LEVELS], output; /* down[l]: l to l + 1; up[l]: l + 1 to l */
-  rst_linear reduce_up[RST_MAX_LEVELS], reduce_skip[RST_MAX_LEVELS]; /* reduce_chan's two halves; the bias is in the first */
+  rst_conv3x3 patch_embed, output;
+  rst_conv3x3 down[RST_MAX_LEVELS], up[RST_MAX_LEVELS]; /* from level l to l + 1; from l + 1 to l */
+  /* reduce_chan's halves; the bias is in the first. */
+  rst_linear reduce_up[RST_MAX_LEVELS], reduce_skip[RST_MAX_LEVELS];
   rst_linear skip_conv;
   rst_stage encoder[RST_MAX_LEVELS]; /* the last level's is `latent` */
   rst_stage decoder[RST_MAX_LEVELS];
@@ -57,12 +59,14 @@ struct rst_model {
   size_t arena_bytes;
 };
 
-/* A model of the architecture without its weights: places and sizes are set, pointers to weights are NULL. Ends, also on
- * failure, with rst_model_free. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
-rst_status rst_model_outline(const rst_architecture *architecture, const rst_model_options *options, rst_model **model,
-                             rst_error *err);
+/* A model of the architecture without its weights: places and sizes are set, pointers to weights are NULL.
+ * Ends, also on failure, with rst_model_free. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+rst_status rst_model_outline(const rst_architecture *architecture, const rst_model_options *options,
+                             rst_model **model, rst_error *err);
 
-static inline size_t rst_padded(size_t channels) { return rst_round_up(channels, RST_GROUP); }
+static inline size_t rst_padded(size_t channels) {
+  return rst_round_up(channels, RST_GROUP);
+}
 
 /* Width of the decoder's first level and the refinement. */
 static inline size_t rst_top_channels(const rst_architecture *a) {

@@ -39,7 +39,8 @@ static rst_status encode(rst_run *run, rst_map *maps, rst_error *err) {
   return status;
 }
 
-/* Back up to the first level, whose map takes the place of maps[0] (twice as wide where there are levels to join). */
+/* Back up to the first level, whose map takes the place of maps[0] (twice as wide where levels are joined).
+ */
 static rst_status decode(rst_run *run, rst_map *maps, rst_error *err) {
   const rst_model *m = run->model;
   rst_status status = RST_OK;
@@ -113,8 +114,8 @@ static rst_status buffers_alloc(rst_run *run, rst_error *err) {
   run->attention = rst_alloc(n->attention, 1);
   run->folded = rst_alloc(n->folded, 1);
   run->product = rst_alloc(n->product, 1);
-  bool all = run->workers != NULL && run->border_rows != NULL && run->partials != NULL && run->attention != NULL &&
-             run->folded != NULL && run->product != NULL;
+  bool all = run->workers != NULL && run->border_rows != NULL && run->partials != NULL &&
+             run->attention != NULL && run->folded != NULL && run->product != NULL;
   for (int t = 0; t < run->threads && all; t++) all = worker_alloc(&run->workers[t], n);
   return all ? RST_OK : rst_fail_memory(err, "the working buffers");
 }
@@ -137,7 +138,8 @@ static rst_status init_run(rst_run *run, const rst_model *model, size_t width, s
   *run = (rst_run){.model = model, .kernels = model->kernels, .planning = true, .options = options};
   run->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
   const size_t multiple = rst_architecture_multiple(&model->architecture);
-  if (width > SIZE_MAX - multiple || height > SIZE_MAX - multiple) return rst_fail_memory(err, "the feature maps");
+  if (width > SIZE_MAX - multiple || height > SIZE_MAX - multiple)
+    return rst_fail_memory(err, "the feature maps");
   run->width = rst_round_up(width, multiple);
   run->height = rst_round_up(height, multiple);
   rst_status status = RST_OK;
@@ -146,15 +148,16 @@ static rst_status init_run(rst_run *run, const rst_model *model, size_t width, s
   return status == RST_OK ? walk(run, err) : status;
 }
 
-uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, const rst_restore_options *options) {
+uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height,
+                           const rst_restore_options *options) {
   rst_run run;
   uint64_t bytes = UINT64_MAX;
   if (init_run(&run, model, width, height, options, NULL) == RST_OK) {
     const rst_needs *n = &run.needs;
     const size_t worker =
         n->ring + n->carry + n->operand[0] + n->operand[1] + n->values[0] + n->values[1] + n->sums;
-    bytes = (uint64_t)run.map_peak + (uint64_t)run.threads * worker + n->border_rows + n->partials + n->attention +
-            n->folded + n->product;
+    bytes = (uint64_t)run.map_peak + (uint64_t)run.threads * worker + n->border_rows + n->partials +
+            n->attention + n->folded + n->product;
   }
   run_free(&run);
   return bytes;

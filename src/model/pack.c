@@ -28,8 +28,8 @@ rst_status rst_pack_vector(const char *path, const rst_tensor *tensor, float *ou
 }
 
 /* Transposes 16 rows of `length` into a panel. */
-static void pack_panel(const float *rows, size_t length, const ptrdiff_t *present, const ptrdiff_t *ks, size_t k,
-                       bool bf16, void *panel) {
+static void pack_panel(const float *rows, size_t length, const ptrdiff_t *present, const ptrdiff_t *ks,
+                       size_t k, bool bf16, void *panel) {
   float *out = panel;
   uint16_t *half = panel;
   for (size_t i = 0; i < k; i++) {
@@ -57,8 +57,8 @@ static void fold_row(float *row, size_t length, const rst_fold *fold, float *bia
 }
 
 rst_status rst_pack_linear(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
-                           rst_matrix_map map, const rst_fold *fold, bool bf16, size_t k, size_t panels, void *w,
-                           float *bias, rst_error *err) {
+                           rst_matrix_map map, const rst_fold *fold, bool bf16, size_t k, size_t panels,
+                           void *w, float *bias, rst_error *err) {
   const size_t length = tensor->elements / tensor->shape[0];
   const size_t panel_bytes = k * RST_GROUP * (bf16 ? sizeof(uint16_t) : sizeof(float));
   float *rows = rst_alloc_zeroed(length, RST_GROUP * sizeof *rows);
@@ -71,7 +71,8 @@ rst_status rst_pack_linear(const char *path, const rst_tensor *tensor, const rst
       if (present[c] != RST_NO_SOURCE) {
         const size_t source = (size_t)present[c];
         status = read_checked(path, tensor, source * length, length, rows + c * length, err);
-        if (status == RST_OK && tensor_bias != NULL) status = read_checked(path, tensor_bias, source, 1, &b, err);
+        if (status == RST_OK && tensor_bias != NULL)
+          status = read_checked(path, tensor_bias, source, 1, &b, err);
         if (status == RST_OK && fold != NULL) fold_row(rows + c * length, length, fold, &b);
       }
       if (bias != NULL) bias[p * RST_GROUP + c] = b;
@@ -84,7 +85,8 @@ rst_status rst_pack_linear(const char *path, const rst_tensor *tensor, const rst
 }
 
 rst_status rst_pack_depthwise(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
-                              const ptrdiff_t *rows, size_t columns, float *weights, float *bias, rst_error *err) {
+                              const ptrdiff_t *rows, size_t columns, float *weights, float *bias,
+                              rst_error *err) {
   for (size_t c = 0; c < columns; c++) {
     float taps[RST_TAPS] = {0}, b = 0;
     if (rows[c] != RST_NO_SOURCE) {

@@ -13,9 +13,11 @@ typedef struct rst_pass {
   const rst_map *map;   /* that is added to */
 } rst_pass;
 
-/* Bytes of a ring pixel of `channels` floats. One group more than the channels: with a power of two, the pixels that a
- * depthwise convolution steps through would all fall on the same few sets of the cache. */
-static inline size_t rst_pass_ring_pixel(size_t channels) { return (channels + RST_GROUP) * sizeof(float); }
+/* Bytes of a ring pixel of `channels` floats. One group more than the channels: with a power of two, the
+ * pixels that a depthwise convolution steps through would all fall on the same few sets of the cache. */
+static inline size_t rst_pass_ring_pixel(size_t channels) {
+  return (channels + RST_GROUP) * sizeof(float);
+}
 
 /* produce: layer norm and pass->in. Needs operand[1] of the padded channels. */
 rst_produce rst_pass_produce;
@@ -23,10 +25,10 @@ rst_produce rst_pass_produce;
 /* The depthwise convolution of ring rows. */
 rst_dwconv rst_pass_dwconv(const rst_depthwise *d, const rst_sweep *s, const void *const rows[3], size_t n);
 
-/* map[x .. x + n)[y] += a * linear, where `a` has a row of `pitch` elements per pixel, and w and w_panel may replace those of
- * `linear`. Needs values[1] of the padded channels. */
-void rst_pass_add(const rst_pass *pass, rst_worker *w, const void *a, size_t pitch, const rst_linear *linear, size_t x,
-                  size_t y, size_t n);
+/* map[x .. x + n)[y] += a * linear, where `a` has a row of `pitch` elements per pixel, and w and w_panel may
+ * replace those of `linear`. Needs values[1] of the padded channels. */
+void rst_pass_add(const rst_pass *pass, rst_worker *w, const void *a, size_t pitch, const rst_linear *linear,
+                  size_t x, size_t y, size_t n);
 
 /* out = a * linear. */
 rst_gemm rst_pass_gemm(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, float *out,

@@ -19,12 +19,15 @@ void rst_pixels_load(const rst_pixels *p, size_t x, size_t y, float *channels) {
         channels[c] = (float)((const uint16_t *)p->samples)[at + c * p->channel_stride] / 65535.0f;
       break;
     default:
-      for (int c = 0; c < p->channels; c++) channels[c] = ((const float *)p->samples)[at + c * p->channel_stride];
+      for (int c = 0; c < p->channels; c++)
+        channels[c] = ((const float *)p->samples)[at + c * p->channel_stride];
   }
 }
 
 /* Clamped to [0, 1] and rounded to a whole number of steps; NaN becomes 0. */
-static float steps(float value, float most) { return rintf(fminf(fmaxf(value, 0.0f), 1.0f) * most); }
+static float steps(float value, float most) {
+  return rintf(fminf(fmaxf(value, 0.0f), 1.0f) * most);
+}
 
 void rst_pixels_store(const rst_pixels *p, size_t x, size_t y, const float *channels) {
   const ptrdiff_t at = offset(p, x, y);

@@ -30,7 +30,8 @@ static void count_needs(rst_run *run, const rst_sweep *s, const rst_sweep_needs 
   if (s->in_place) rst_need(&needs->border_rows, 2 * (bands - 1) * s->width * s->source->pixel);
 }
 
-void rst_run_sweep_part(rst_run *run, int level, rst_sweep *s, rst_sweep_needs needs, size_t first, size_t end) {
+void rst_run_sweep_part(rst_run *run, int level, rst_sweep *s, rst_sweep_needs needs, size_t first,
+                        size_t end) {
   const rst_grid *grid = &run->grid[level];
   s->width = grid->width, s->height = grid->height;
   s->strip = strip_columns(s->ring_pixel);
@@ -50,7 +51,8 @@ void rst_run_sweep(rst_run *run, int level, rst_sweep *s, rst_sweep_needs needs)
   rst_run_sweep_part(run, level, s, needs, 0, run->grid[level].chunk_count);
 }
 
-rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, size_t channels, rst_error *err) {
+rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, size_t channels,
+                       rst_error *err) {
   const size_t element = run->kernels->element;
   if (run->planning) {
     *map = (rst_map){.width = width, .height = height, .pixel = rst_padded(channels) * element};

@@ -1,7 +1,7 @@
 /* run.h - one run of a model over a picture.
  *
- * The network is walked twice by the same code: planning, in which maps and buffers are only counted, and then
- * for real with buffers of the sizes found. */
+ * The network is walked twice by the same code: planning, in which maps and buffers are only counted, and
+ * then for real with buffers of the sizes found. */
 #ifndef RST_MODEL_RUN_H
 #define RST_MODEL_RUN_H
 
@@ -12,7 +12,7 @@
 
 /* Bytes of the buffers, the largest that any sweep asked for. */
 typedef struct rst_needs {
-  size_t ring, carry, operand[2], values[2], sums; /* of each worker */
+  size_t ring, carry, operand[2], values[2], sums;          /* of each worker */
   size_t border_rows, partials, attention, folded, product; /* of the run */
 } rst_needs;
 
@@ -35,7 +35,7 @@ typedef struct rst_run {
   void *folded;     /* per cell: attention multiplied into project_out, packed */
   float *product;   /* bf16: one cell's, before rounding */
 
-  double work_done, work_total; /* multiply-adds, for the progress */
+  double work_done, work_total;       /* multiply-adds, for the progress */
   const rst_restore_options *options; /* for the callbacks */
   double stage_start;                 /* seconds */
 } rst_run;
@@ -47,13 +47,15 @@ typedef struct rst_sweep_needs {
   size_t sums;       /* floats, at once */
 } rst_sweep_needs;
 
-/* Completes the sweep (size, strip, cuts, buffers) for a level and runs it over chunks [first, end), or counts what it
- * needs. The caller sets source, in_place, ring_pixel and callbacks. */
-void rst_run_sweep_part(rst_run *run, int level, rst_sweep *sweep, rst_sweep_needs needs, size_t first, size_t end);
+/* Completes the sweep (size, strip, cuts, buffers) for a level and runs it over chunks [first, end), or
+ * counts what it needs. The caller sets source, in_place, ring_pixel and callbacks. */
+void rst_run_sweep_part(rst_run *run, int level, rst_sweep *sweep, rst_sweep_needs needs, size_t first,
+                        size_t end);
 void rst_run_sweep(rst_run *run, int level, rst_sweep *sweep, rst_sweep_needs needs);
 
 /* Maps of the run. */
-rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, size_t channels, rst_error *err);
+rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, size_t channels,
+                       rst_error *err);
 void rst_run_map_free(rst_run *run, rst_map *map);
 
 /* Adds `work` multiply-adds and tells the progress; RST_CANCELLED when that says stop. */
@@ -62,7 +64,9 @@ rst_status rst_run_advance(rst_run *run, double work, rst_error *err);
 /* Ends a stage of that name (with `number`s in it) that began where the last one ended. */
 void rst_run_stage_done(rst_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static inline void rst_need(size_t *most, size_t bytes) { *most = *most > bytes ? *most : bytes; }
+static inline void rst_need(size_t *most, size_t bytes) {
+  *most = *most > bytes ? *most : bytes;
+}
 
 /* block.c: one transformer block, in place. */
 rst_status rst_block_run(rst_run *run, const rst_block *block, int level, rst_map *map, rst_error *err);
@@ -73,18 +77,19 @@ void rst_patch_embed_run(rst_run *run, rst_map *out);
 void rst_down_run(rst_run *run, int level, const rst_map *in, rst_map *out);
 /* out = reduce_chan(concat(up(in), out)); levels above the first */
 void rst_up_reduce_run(rst_run *run, int level, const rst_map *in, rst_map *out);
-/* out = concat(up(in), skip) at the first level; in and skip are consumed: their memory is given back on the way */
+/* out = concat(up(in), skip) at the first level; in and skip are given back on the way */
 void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out);
 void rst_skip_conv_run(rst_run *run, rst_map *map); /* map += skip_conv(patch_embed(picture)) */
 void rst_output_run(rst_run *run, const rst_map *in);
 
-/* network.c: one run over the whole of `input`, whose shape and that of `output` fit the model; the options for tiles and
- * memory mean nothing here. RST_ERROR_MEMORY or RST_CANCELLED. */
+/* network.c: one run over the whole of `input`, whose shape and that of `output` fit the model; the options
+ * for tiles and memory mean nothing here. RST_ERROR_MEMORY or RST_CANCELLED. */
 rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
                            const rst_restore_options *options, rst_error *err);
-/* Bytes of maps and buffers at their peak in such a run; UINT64_MAX when that does not fit. The model need not be
- * filled. */
-uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height, const rst_restore_options *options);
+/* Bytes of maps and buffers at their peak in such a run; UINT64_MAX when that does not fit. The model need
+ * not be filled. */
+uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height,
+                           const rst_restore_options *options);
 
 /* pixels.c: samples of the caller's pictures as floats. */
 void rst_pixels_load(const rst_pixels *p, size_t x, size_t y, float *channels);

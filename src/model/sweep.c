@@ -8,7 +8,9 @@ enum {
   BAND_ROWS = 64 /* about; fewer cost more rows made twice, more cost balance and memory for the carry */
 };
 
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+static size_t min_size(size_t a, size_t b) {
+  return a < b ? a : b;
+}
 
 /* Bands for chunks [first, end): a multiple of the threads where there are enough chunks. */
 static size_t band_count(const size_t *chunks, size_t first, size_t end, int threads) {
@@ -17,7 +19,9 @@ static size_t band_count(const size_t *chunks, size_t first, size_t end, int thr
 }
 
 /* The first chunk of band b of `bands`. */
-static size_t band_start(size_t first, size_t end, size_t b, size_t bands) { return first + (end - first) * b / bands; }
+static size_t band_start(size_t first, size_t end, size_t b, size_t bands) {
+  return first + (end - first) * b / bands;
+}
 
 size_t rst_sweep_bands(const size_t *chunks, size_t chunk_count, int threads) {
   return band_count(chunks, 0, chunk_count, threads);
@@ -40,7 +44,7 @@ typedef struct band {
   const rst_sweep *s;
   rst_worker *w;
   size_t first_chunk, end_chunk;
-  size_t y0, y1;               /* output rows */
+  size_t y0, y1;                /* output rows */
   const uint8_t *above, *below; /* old rows y0 - 1 and y1 of the source, or NULL: as they are in it */
 } band;
 
@@ -70,7 +74,7 @@ static const void *source_row(const band *b, size_t x, size_t y) {
   return rst_map_at(source, x, y);
 }
 
-/* Ring rows hold columns x - 2 .. x + n, one more than what the strip makes on the right for the zero padding. */
+/* Ring rows hold columns x - 2 .. x + n: the last one is the zero padding of the strip at the right edge. */
 static uint8_t *ring_row(const band *b, size_t slot) {
   return b->w->ring + slot * (b->s->strip + 3) * b->s->ring_pixel;
 }
@@ -97,7 +101,8 @@ static void make_row(const band *b, const strip *t, size_t line) {
 
 static void run_strip(const band *b, const strip *t) {
   const rst_sweep *s = b->s;
-  const size_t skip = (t->out_x + 1 - t->x) * s->ring_pixel; /* ring columns start at x - 2, rows[] at out_x - 1 */
+  const size_t skip =
+      (t->out_x + 1 - t->x) * s->ring_pixel; /* ring columns start at x - 2, rows[] at out_x - 1 */
   size_t chunk = b->first_chunk;
   make_row(b, t, 0);
   make_row(b, t, 1);

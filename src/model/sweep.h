@@ -1,16 +1,19 @@
-/* sweep.h - one pass over a picture or map, in which every output pixel sees a 3 x 3 neighbourhood of something
- * that is made on the way and never stored: hidden layers of a block, pixels of a map with zero padding.
+/* clang-format off */
+/* sweep.h - one pass over a picture or map, in which every output pixel sees a 3 x 3 neighbourhood of
+ * something that is made on the way and never stored: hidden layers of a block, pixels of a map with zero
+ * padding.
  *
- * The rows are cut into bands, which threads take; a band is walked in strips of columns from left to right, a
- * strip row by row from top to bottom. A strip keeps three rows of its columns in a ring:
+ * The rows are cut into bands, which threads take; a band is walked in strips of columns from left to right,
+ * a strip row by row from top to bottom. A strip keeps three rows of its columns in a ring:
  *
- *          columns of the strip      produce makes row y + 1 of columns [x, x + n),
- *        . c c|# # # # # #           consume turns rows y - 1 .. y + 1 into outputs [x - 1, x + n - 1) of row y:
- *        . c c|# # # # # #           one column to the left, so that nothing is made twice. The two columns c come
- *        . c c|# # # # # #           from the strip before, through `carry`.
+ *      columns of the strip     produce makes row y + 1 of columns [x, x + n), consume turns rows y - 1 ..
+ *    . c c|# # # # # #          y + 1 into outputs [x - 1, x + n - 1) of row y: one column to the left, so
+ *    . c c|# # # # # #          that nothing is made twice. The two columns c come from the strip before,
+ *    . c c|# # # # # #          through `carry`.
  *
- * Because outputs trail the inputs by a row and a column, consume may overwrite the map that produce reads: only
- * the rows at the borders between bands are needed in their old form by two bands, and are kept aside. */
+ * Because outputs trail the inputs by a row and a column, consume may overwrite the map that produce reads:
+ * only the rows at the borders between bands are needed in their old form by two bands, and are kept aside. */
+/* clang-format on */
 #ifndef RST_MODEL_SWEEP_H
 #define RST_MODEL_SWEEP_H
 
@@ -26,12 +29,13 @@ typedef struct rst_worker {
 
 typedef struct rst_sweep rst_sweep;
 
-/* Makes columns [x, x + n) of row y into `out` (ring pixels). `source` is the first of them in the source map, in its
- * old form; NULL when the sweep has no source. */
+/* Makes columns [x, x + n) of row y into `out` (ring pixels). `source` is the first of them in the source
+ * map, in its old form; NULL when the sweep has no source. */
 typedef void rst_produce(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n,
                          void *out);
 /* Takes outputs [x, x + n) of row y; rows[i] points at column x - 1 of row y - 1 + i. */
-typedef void rst_consume(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n);
+typedef void rst_consume(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                         size_t n);
 /* A strip's rows [y0, y1) of one chunk have all been consumed; x is an output column of the strip. */
 typedef void rst_chunk_done(const rst_sweep *s, rst_worker *w, size_t chunk, size_t x);
 
@@ -59,8 +63,8 @@ struct rst_sweep {
 /* Makes the outputs of chunks [first, end). In place only for all of them at once. */
 void rst_sweep_run(const rst_sweep *s, size_t first, size_t end);
 
-/* How many bands the chunks are cut into, and the rows of the tallest. The cut depends on the number of threads; what
- * is computed does not. */
+/* How many bands the chunks are cut into, and the rows of the tallest. The cut depends on the number of
+ * threads; what is computed does not. */
 size_t rst_sweep_bands(const size_t *chunks, size_t chunk_count, int threads);
 size_t rst_sweep_band_rows(const size_t *chunks, size_t chunk_count, int threads);
 

@@ -1,38 +1,44 @@
 /* tiles.c - rst_restore and its plan: the picture at once where it fits, in overlapping tiles otherwise.
  *
- * Tiles lie on multiples of the network's 2^(levels - 1) pixels of the padded picture, so that a tile downsamples the
- * same pixels together as the whole picture does. */
+ * Tiles lie on multiples of the network's 2^(levels - 1) pixels of the padded picture, so that a tile
+ * downsamples the same pixels together as the whole picture does. */
 #include <math.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "model/run.h"
 
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+static size_t min_size(size_t a, size_t b) {
+  return a < b ? a : b;
+}
 
 /* ---- Checks -------------------------------------------------------------------------------------- */
 
 static rst_status check_options(const rst_architecture *a, const rst_restore_options *o, rst_error *err) {
   const size_t multiple = rst_architecture_multiple(a);
   if (o->window != 0 && o->window < multiple)
-    return rst_fail(err, RST_ERROR_USAGE, "window %zu: expected %zu or more with %d levels", o->window, multiple,
-                    a->levels);
+    return rst_fail(err, RST_ERROR_USAGE, "window %zu: expected %zu or more with %d levels", o->window,
+                    multiple, a->levels);
   if (o->tile % multiple != 0)
-    return rst_fail(err, RST_ERROR_USAGE, "tile %zu: expected a multiple of %zu with %d levels", o->tile, multiple,
-                    a->levels);
+    return rst_fail(err, RST_ERROR_USAGE, "tile %zu: expected a multiple of %zu with %d levels", o->tile,
+                    multiple, a->levels);
   if (o->tile != 0 && o->overlap >= o->tile)
-    return rst_fail(err, RST_ERROR_USAGE, "overlap %zu: expected less than the tile, %zu", o->overlap, o->tile);
+    return rst_fail(err, RST_ERROR_USAGE, "overlap %zu: expected less than the tile, %zu", o->overlap,
+                    o->tile);
   return RST_OK;
 }
 
-static rst_status check_pixels(const rst_architecture *a, const rst_pixels *in, const rst_pixels *out, rst_error *err) {
+static rst_status check_pixels(const rst_architecture *a, const rst_pixels *in, const rst_pixels *out,
+                               rst_error *err) {
   if (in->channels != a->in_channels)
-    return rst_fail(err, RST_ERROR_USAGE, "input has %d channels, the model takes %d", in->channels, a->in_channels);
+    return rst_fail(err, RST_ERROR_USAGE, "input has %d channels, the model takes %d", in->channels,
+                    a->in_channels);
   if (out->channels != a->out_channels)
     return rst_fail(err, RST_ERROR_USAGE, "output has %d channels, the model gives %d", out->channels,
                     a->out_channels);
   if (in->width == 0 || in->height == 0)
-    return rst_fail(err, RST_ERROR_USAGE, "input is %zu x %zu, expected 1 x 1 or more", in->width, in->height);
+    return rst_fail(err, RST_ERROR_USAGE, "input is %zu x %zu, expected 1 x 1 or more", in->width,
+                    in->height);
   if (in->width != out->width || in->height != out->height)
     return rst_fail(err, RST_ERROR_USAGE, "output is %zu x %zu, the input %zu x %zu", out->width, out->height,
                     in->width, in->height);
@@ -55,10 +61,12 @@ static axis axis_of(size_t length, size_t tile, size_t overlap, size_t multiple)
   return a;
 }
 
-static size_t tile_start(const axis *a, size_t i) { return min_size(i * a->stride, a->padded - a->tile); }
+static size_t tile_start(const axis *a, size_t i) {
+  return min_size(i * a->stride, a->padded - a->tile);
+}
 
-/* Weight of pixel x in tile i. Pixels near a tile's inner borders lack neighbours: the ramp from 0 to 1 takes the middle
- * third of the overlap, so that they count for nothing. */
+/* Weight of pixel x in tile i. Pixels near a tile's inner borders lack neighbours: the ramp from 0 to 1 takes
+ * the middle third of the overlap, so that they count for nothing. */
 static double tile_weight(const axis *a, size_t i, size_t x, rst_blend blend) {
   const size_t start = tile_start(a, i), end = start + a->tile;
   if (x < start || x >= end) return 0;
@@ -98,18 +106,20 @@ static uint64_t tiled_bytes(const rst_model *m, size_t width, size_t height, siz
   return bytes < 1e18 ? (uint64_t)bytes : UINT64_MAX / 2;
 }
 
-static uint64_t add_bytes(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
+static uint64_t add_bytes(uint64_t a, uint64_t b) {
+  return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
 
 /* The plan with tiles of the given side, 0 for the whole picture. */
-static rst_plan plan_of(const rst_model *m, size_t width, size_t height, const rst_restore_options *o, size_t tile,
-                        size_t overlap) {
+static rst_plan plan_of(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
+                        size_t tile, size_t overlap) {
   const size_t multiple = rst_architecture_multiple(&m->architecture);
   rst_plan p = {.weight_bytes = m->arena_bytes, .tile = tile, .overlap = overlap, .tiles = 1};
   if (tile != 0) {
     const axis ax = axis_of(width, tile, overlap, multiple), ay = axis_of(height, tile, overlap, multiple);
     p.tiles = ax.count * ay.count;
-    p.working_bytes = add_bytes(rst_network_bytes(m, ax.tile, ay.tile, o),
-                                tiled_bytes(m, width, height, tile));
+    p.working_bytes =
+        add_bytes(rst_network_bytes(m, ax.tile, ay.tile, o), tiled_bytes(m, width, height, tile));
   } else {
     p.working_bytes = rst_network_bytes(m, width, height, o);
   }
@@ -138,8 +148,9 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
   }
   if (low > 0) return RST_OK;
   const rst_plan least = plan_of(m, width, height, o, multiple, 0);
-  return rst_fail(err, RST_ERROR_MEMORY, "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB",
-                  width, height, ceil((double)least.bytes / 1e6), floor((double)o->max_memory / 1e6));
+  return rst_fail(err, RST_ERROR_MEMORY,
+                  "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB", width,
+                  height, ceil((double)least.bytes / 1e6), floor((double)o->max_memory / 1e6));
 }
 
 static rst_status make_plan(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
@@ -181,7 +192,8 @@ typedef struct tiled {
 
 static bool tile_progress(void *user, double fraction) {
   const tiled *t = user;
-  return t->options->progress(t->options->user, ((double)t->done + fraction) / (double)(t->x.count * t->y.count));
+  return t->options->progress(t->options->user,
+                              ((double)t->done + fraction) / (double)(t->x.count * t->y.count));
 }
 
 /* The part of the caller's picture that a tile sees; the network pads what the picture lacks. */

@@ -1,8 +1,8 @@
 /* gemm.c - the matrix product of all 1x1 and 3x3 convolutions: few to some hundred k, pixels as rows.
  *
- * A block of MR pixels x NP panels is held in registers over the whole k: per k it loads NP groups of weights and
- * MR broadcast values for MR * NP groups of multiply-adds. The panels of a block stay in the first-level cache
- * while the pixels pass by. */
+ * A block of MR pixels x NP panels is held in registers over the whole k: per k it loads NP groups of weights
+ * and MR broadcast values for MR * NP groups of multiply-adds. The panels of a block stay in the first-level
+ * cache while the pixels pass by. */
 #include "kernels/simd/vector.h"
 
 #if RST_BF16
@@ -10,7 +10,9 @@
 enum { STEP = 2 };
 #if defined(__AVX512BF16__)
 typedef __m512bh vw;
-RST_INLINE vw weights_load(const element *w) { return (vw)_mm512_loadu_si512(w); }
+RST_INLINE vw weights_load(const element *w) {
+  return (vw)_mm512_loadu_si512(w);
+}
 RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
   int pair;
   memcpy(&pair, a, sizeof pair);
@@ -50,8 +52,12 @@ RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
 #else
 enum { STEP = 1 };
 typedef vf vw;
-RST_INLINE vw weights_load(const element *w) { return vf_load(w); }
-RST_INLINE vf multiply_add(vf acc, const element *a, vw w) { return vf_fma(vf_splat(*a), w, acc); }
+RST_INLINE vw weights_load(const element *w) {
+  return vf_load(w);
+}
+RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
+  return vf_fma(vf_splat(*a), w, acc);
+}
 #endif
 
 enum { MAX_MR = 14, MAX_NV = 4 };
@@ -70,7 +76,8 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
     vw wk[MAX_NV];
 #pragma GCC unroll 4
     for (int j = 0; j < nv; j++)
-      wk[j] = weights_load(w + (size_t)(j / VECTORS) * g->w_panel + k * RST_GROUP + (size_t)(j % VECTORS) * V * STEP);
+      wk[j] = weights_load(w + (size_t)(j / VECTORS) * g->w_panel + k * RST_GROUP +
+                           (size_t)(j % VECTORS) * V * STEP);
 #pragma GCC unroll 16
     for (int i = 0; i < mr; i++)
 #pragma GCC unroll 4
@@ -91,14 +98,14 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
 }
 
 /* Panels [panel, panel + np) of all pixels: blocks of mr, then the rest in halves. */
-#define PANELS(mr, np)                                                          \
+#define PANELS(mr, np)                                                                 \
   static __attribute__((noinline)) void panels_##np(const rst_gemm *g, size_t panel) { \
-    size_t p = 0;                                                               \
-    for (; p + (mr) <= g->pixels; p += (mr)) block(mr, np, g, p, panel);        \
-    if ((mr) > 8 && p + 8 <= g->pixels) block(8, np, g, p, panel), p += 8;      \
-    if ((mr) > 4 && p + 4 <= g->pixels) block(4, np, g, p, panel), p += 4;      \
-    if ((mr) > 2 && p + 2 <= g->pixels) block(2, np, g, p, panel), p += 2;      \
-    for (; p < g->pixels; p++) block(1, np, g, p, panel);                       \
+    size_t p = 0;                                                                      \
+    for (; p + (mr) <= g->pixels; p += (mr)) block(mr, np, g, p, panel);               \
+    if ((mr) > 8 && p + 8 <= g->pixels) block(8, np, g, p, panel), p += 8;             \
+    if ((mr) > 4 && p + 4 <= g->pixels) block(4, np, g, p, panel), p += 4;             \
+    if ((mr) > 2 && p + 2 <= g->pixels) block(2, np, g, p, panel), p += 2;             \
+    for (; p < g->pixels; p++) block(1, np, g, p, panel);                              \
   }
 
 #if defined(__AVX512F__)

@@ -9,7 +9,8 @@ RST_INLINE void block(const int rows, const int nv, const rst_gram *g, size_t i0
 #pragma GCC unroll 8
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
-    for (int j = 0; j < nv; j++) acc[i][j] = vf_load(g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V);
+    for (int j = 0; j < nv; j++)
+      acc[i][j] = vf_load(g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V);
   const float *q = g->q + i0, *k = g->k + j0;
   for (size_t p = 0; p < g->pixels; p++, q += g->pitch, k += g->pitch) {
     vf kv[MAX_NV];
@@ -23,14 +24,15 @@ RST_INLINE void block(const int rows, const int nv, const rst_gram *g, size_t i0
 #pragma GCC unroll 8
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
-    for (int j = 0; j < nv; j++) vf_store(g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V, acc[i][j]);
+    for (int j = 0; j < nv; j++)
+      vf_store(g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V, acc[i][j]);
 }
 
-#define COLUMNS(rows_at_once, nv)                                                  \
-  static void columns_##nv(const rst_gram *g, size_t j) {                          \
-    size_t i = 0;                                                                  \
+#define COLUMNS(rows_at_once, nv)                                                                \
+  static void columns_##nv(const rst_gram *g, size_t j) {                                        \
+    size_t i = 0;                                                                                \
     for (; i + (rows_at_once) <= g->rows; i += (rows_at_once)) block(rows_at_once, nv, g, i, j); \
-    for (; i < g->rows; i++) block(1, nv, g, i, j);                                \
+    for (; i < g->rows; i++) block(1, nv, g, i, j);                                              \
   }
 
 #if defined(__AVX512F__)

@@ -33,13 +33,15 @@ void RST_KERNEL(normalize)(const rst_normalize *n) {
     }
     const vf scale = vf_splat(1.0f / sqrtf(vf_sum(squares) / count + EPSILON));
     const vf centre = n->centred ? mean : vf_splat(0);
-    for (c = 0; c < padded - RST_GROUP; c += V) element_store(out + c, (element_load(x + c) - centre) * scale);
+    for (c = 0; c < padded - RST_GROUP; c += V)
+      element_store(out + c, (element_load(x + c) - centre) * scale);
     for (size_t i = 0; i < RST_GROUP; i += V)
       element_store(out + c + i, (element_load(x + c + i) - centre) * scale * vf_load(last + i));
   }
 }
 
-void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels) {
+void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
+                     size_t channels) {
   for (size_t p = 0; p < n; p++) {
     element *out = (element *)map + p * map_pitch;
     const float *in = values + p * pitch;
@@ -47,7 +49,8 @@ void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pi
   }
 }
 
-void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels) {
+void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
+                       size_t channels) {
   for (size_t p = 0; p < n; p++) {
     element *out = (element *)map + p * map_pitch;
     const float *in = values + p * pitch;

@@ -13,6 +13,8 @@
 
 #define RST_INLINE static inline __attribute__((always_inline))
 
+/* One operation a line, to be read as a table. */
+/* clang-format off */
 #if defined(__AVX512F__)
 #include <immintrin.h>
 enum { V = 16, REGISTERS = 32 };
@@ -61,6 +63,7 @@ RST_INLINE vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
 #endif
 
+/* clang-format on */
 enum { VECTORS = RST_GROUP / V }; /* vectors in a group */
 
 /* The sum of the lanes, in halves. */
@@ -76,7 +79,9 @@ RST_INLINE float vf_sum(vf v) {
   return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
 #else
-RST_INLINE float vf_sum(vf v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+RST_INLINE float vf_sum(vf v) {
+  return (v[0] + v[2]) + (v[1] + v[3]);
+}
 #endif
 
 /* Maps and the operands of matrix products hold elements: float32, or bf16 in the variants with RST_BF16. */
@@ -85,7 +90,8 @@ typedef uint16_t element;
 /* Loads / stores V elements as float32. */
 #if defined(__AVX512F__)
 RST_INLINE vf element_load(const element *p) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+  return _mm512_castsi512_ps(
+      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
 }
 RST_INLINE void element_store(element *p, vf v) {
 #if defined(__AVX512BF16__)
@@ -94,7 +100,8 @@ RST_INLINE void element_store(element *p, vf v) {
   __m512i bits = _mm512_castps_si512(v);
   __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
   __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-  rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits, _mm512_set1_epi32(0x400000));
+  rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits,
+                                 _mm512_set1_epi32(0x400000));
   __m256i h = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
 #endif
   _mm256_storeu_si256((__m256i *)p, h);
@@ -113,8 +120,12 @@ RST_INLINE void element_store(element *p, vf v) {
 #endif
 #else
 typedef float element;
-RST_INLINE vf element_load(const element *p) { return vf_load(p); }
-RST_INLINE void element_store(element *p, vf v) { vf_store(p, v); }
+RST_INLINE vf element_load(const element *p) {
+  return vf_load(p);
+}
+RST_INLINE void element_store(element *p, vf v) {
+  vf_store(p, v);
+}
 #endif
 
 /* Every variant of a kernel has a name of its own: gemm becomes rst_gemm_avx512_f32. */
@@ -129,7 +140,9 @@ void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(gram)(const rst_gram *g);
 void RST_KERNEL(squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums);
-void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
-void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
+void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
+                     size_t channels);
+void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
+                       size_t channels);
 
 #endif

@@ -24,7 +24,7 @@ static rst_status out_of_memory(rst_error *err) {
   return RST_ERROR_MEMORY;
 }
 
-/* Sets *path to the first of the places that has the manifest; NULL with a list of what was tried when none
+/* Sets *path to the first of the places that has the manifest; NULL, with a list of what was tried, when none
  * has. */
 static rst_status find_shipped(const char *folder, char **path, char *tried, size_t tried_size,
                                rst_error *err) {

@@ -14,8 +14,7 @@ bool files_ends_in(const char *path, const char *ending) {
   return length >= end && strcasecmp(path + length - end, ending) == 0;
 }
 
-/* The file that will be written: behind `path` where that is a link. free() it; NULL when there is no memory.
- */
+/* The file that will be written: behind `path` where that is a link. free() it; NULL: no memory. */
 static char *target(const char *path) {
   char *resolved = realpath(path, NULL);
   return resolved ? resolved : strdup(path);

@@ -10,8 +10,7 @@
 bool files_ends_in(const char *path, const char *ending);
 
 /* Refuses an output whose format is not known or that is one of the input files, by whatever link
- * (RST_ERROR_USAGE), and one whose folder cannot be written to (RST_ERROR_OUTPUT). `inputs` ends with NULL.
- */
+ * (RST_ERROR_USAGE), and one whose folder cannot be written to (RST_ERROR_OUTPUT). NULL ends `inputs`. */
 rst_status files_check_output(const char *output, const char *const *inputs, rst_error *err);
 
 #endif

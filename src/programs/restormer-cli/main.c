@@ -80,15 +80,16 @@ static rst_status plan(const cli_options *options, const rst_model *model, const
   const bool given = how->max_memory != 0;
   if (!given) how->max_memory = memory_available();
   rst_plan p;
-  rst_status status = rst_plan_restore(rst_model_architecture(model), &options->model, input->width, input->height,
-                                       how, &p, err);
+  rst_status status = rst_plan_restore(rst_model_architecture(model), &options->model, input->width,
+                                       input->height, how, &p, err);
   if (status != RST_OK) return status;
   if (how->tile == 0 && p.tile != 0 && !options->quiet)
-    fprintf(stderr, "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping\n",
+    fprintf(stderr,
+            "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping\n",
             options->input, (double)how->max_memory / 1e6, p.tiles, p.tile, p.overlap);
   if (options->verbose)
-    fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in\n", p.tiles, p.tiles == 1 ? "" : "s",
-            (double)p.weight_bytes / 1e6, (double)p.working_bytes / 1e6);
+    fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in\n", p.tiles,
+            p.tiles == 1 ? "" : "s", (double)p.weight_bytes / 1e6, (double)p.working_bytes / 1e6);
   return RST_OK;
 }
 
@@ -106,7 +107,8 @@ static rst_status restore(const cli_options *options, const rst_model *model, co
   how.progress = progress_step, how.user = &bar;
   if (options->verbose && !bar.draw) how.stage_done = print_stage;
   if (status == RST_OK)
-    status = rst_restore_picture(model, input, right, output_sample(options->output, input), output, &how, err);
+    status =
+        rst_restore_picture(model, input, right, output_sample(options->output, input), output, &how, err);
   progress_end(&bar);
   if (status != RST_OK) {
     name_file(err, options->input);

@@ -30,7 +30,7 @@ static const struct option long_options[] = {
     {"tile", required_argument, NULL, OPTION_TILE},
     {"overlap", required_argument, NULL, OPTION_OVERLAP},
     {"blend", required_argument, NULL, OPTION_BLEND},
-    {"quiet", no_argument, NULL, 'q'},         /* what is told */
+    {"quiet", no_argument, NULL, 'q'}, /* what is told */
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -46,7 +46,8 @@ static bool wrong(const char *option, const char *value, const char *expected) {
 
 static bool parse_threads(const char *text, cli_options *options) {
   long threads;
-  if (!cli_parse_long(text, 1, MAX_THREADS, &threads)) return wrong("threads", text, "a whole number from 1 to 1024");
+  if (!cli_parse_long(text, 1, MAX_THREADS, &threads))
+    return wrong("threads", text, "a whole number from 1 to 1024");
   options->model.threads = options->run.threads = (int)threads;
   return true;
 }
@@ -169,7 +170,8 @@ options_action options_parse(int argc, char **argv, cli_options *options) {
     cli_fail(PROGRAM, RST_ERROR_USAGE, "--overlap: goes with --tile");
     return OPTIONS_WRONG;
   }
-  if (!overlap_given) options->run.overlap = options->run.tile / 4 < OVERLAP ? options->run.tile / 4 : OVERLAP;
+  if (!overlap_given)
+    options->run.overlap = options->run.tile / 4 < OVERLAP ? options->run.tile / 4 : OVERLAP;
   return files(argc - optind, argv + optind, options);
 }
 
