@@ -72,7 +72,8 @@ bool rst_picture_can_write(const char *path);
 /* Writes in the format that the ending of `path` names. U16 samples stay 16-bit in PNG; they and F32
  * samples are otherwise clamped, scaled and rounded to what the format holds; PFM holds F32 and the
  * others scaled to 0..1. JPEG, and PFM, drop alpha; a grey picture becomes a JPEG in (neutral) colour. The
- * file appears whole or not at all: it is written beside `path` and renamed. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
+ * file appears whole or not at all: it is written beside `path` and renamed. RST_ERROR_OUTPUT or
+ * RST_ERROR_MEMORY. */
 rst_status rst_picture_write(const char *path, const rst_picture *picture, rst_error *err);
 
 /* Frees the samples and empties the picture. */

@@ -39,8 +39,7 @@ static rst_status encode(rst_run *run, rst_map *maps, rst_error *err) {
   return status;
 }
 
-/* Back up to the first level, whose map takes the place of maps[0] (twice as wide where levels are joined).
- */
+/* Back up to the first level, whose map takes the place of maps[0] (twice as wide if there are more). */
 static rst_status decode(rst_run *run, rst_map *maps, rst_error *err) {
   const rst_model *m = run->model;
   rst_status status = RST_OK;
