@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a manifest's network as ONNX for one picture size:  export.py MANIFEST WIDTHxHEIGHT OUT.onnx"""
+"""Writes a manifest's network as ONNX, for pictures of any size that the network takes:  export.py MANIFEST OUT.onnx"""
 import os
 import sys
 import warnings
@@ -10,16 +10,17 @@ from network import load
 
 
 def main():
-    manifest, size, out = sys.argv[1:]
+    manifest, out = sys.argv[1:]
     model = load(manifest)
-    width, height = map(int, size.split("x"))
-    picture = torch.rand(1, model.config.in_channels, height, width)
+    picture = torch.rand(1, model.config.in_channels, 64, 64)
+    sides = {2: "height", 3: "width"}
     partial = out + ".part"
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")     # about sizes fixed by tracing, which is what is wanted here
+        warnings.simplefilter("ignore")     # about what tracing fixes: the number of channels
         # Constant folding loses initializers in PyTorch 1.13; runtimes fold by themselves.
         torch.onnx.export(model, picture, partial, opset_version=13, input_names=["input"],
-                          output_names=["output"], do_constant_folding=False)
+                          output_names=["output"], dynamic_axes={"input": sides, "output": sides},
+                          do_constant_folding=False)
     os.replace(partial, out)
 
 
