@@ -195,6 +195,16 @@ class Data(unittest.TestCase):
         sigma = (noisy[0] - clean).flatten(1).std(1) * 255
         self.assertTrue((sigma == 0).any() and (sigma > 48).any() and sigma.max() < 75)
 
+    def test_some_colour_patches_become_grey_with_grey_noise(self):
+        clean = torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        noisy = degradations.gaussian_noise(clean, torch.Generator().manual_seed(1))
+
+        def grey(x):
+            return (x.max(1)[0] - x.min(1)[0]).flatten(1).max(1)[0] < 1e-6
+
+        self.assertTrue(torch.equal(grey(clean), grey(noisy)))
+        self.assertTrue(0 < grey(clean).sum().item() < 32)
+
     def test_camera_noise_is_repeatable_correlated_and_in_range(self):
         clean = torch.full((16, 3, 32, 32), 0.4)
         a, b = (degradations.camera(clean, torch.Generator().manual_seed(1)) for _ in range(2))
