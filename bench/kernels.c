@@ -1,6 +1,6 @@
-/* kernels.c - the rate of every kernel, at the shapes that the full model gives it, and its share of the peak that one
- * thread was measured to reach just before. Each result is also compared with the portable table's, which
- * tests/unit/test_kernels.c compares with plain float64 sums (`make bench-kernels` runs that first). */
+/* kernels.c - the rate of every kernel, at the shapes that the full model gives it, and its share of the peak
+ * that one thread was measured to reach just before. Each result is also compared with the portable table's,
+ * which tests/unit/test_kernels.c compares with plain float64 sums (`make bench-kernels` runs that first). */
 #include "kernels/kernels.h"
 
 #include <getopt.h>
@@ -21,7 +21,17 @@ static const char USAGE[] =
 
 /* ---- Shapes --------------------------------------------------------------------------------- */
 
-typedef enum kernel { GEMM, NORMALIZE, DWCONV, DWCONV_OPERAND, DWCONV_GATE, GRAM, SQUARES, ADD, STORE } kernel;
+typedef enum kernel {
+  GEMM,
+  NORMALIZE,
+  DWCONV,
+  DWCONV_OPERAND,
+  DWCONV_GATE,
+  GRAM,
+  SQUARES,
+  ADD,
+  STORE
+} kernel;
 static const char *const KERNEL_NAMES[] = {"gemm", "normalize", "dwconv", "dwconv_operand", "dwconv_gate",
                                            "gram", "squares",   "add",    "store"};
 
@@ -32,24 +42,39 @@ typedef struct shape {
   size_t a, b;
 } shape;
 
-static const shape SHAPES[] = {
-    {GEMM, "level 1 qk", 48, 96},          {GEMM, "level 1 project_in", 48, 256},
-    {GEMM, "level 1 project_out", 128, 48}, {GEMM, "level 2 v", 96, 96},
-    {GEMM, "level 2 project_in", 96, 512},  {GEMM, "level 2 project_out", 256, 96},
-    {GEMM, "level 3 qk", 192, 384},         {GEMM, "level 3 project_in", 192, 1024},
-    {GEMM, "level 3 project_out", 512, 192}, {GEMM, "level 4 qk", 384, 768},
-    {GEMM, "level 4 project_in", 384, 2048}, {GEMM, "level 4 project_out", 1024, 384},
-    {GEMM, "down 1", 432, 32},              {GEMM, "output", 288, 16},
-    {NORMALIZE, "level 1", 48, 0},          {NORMALIZE, "level 2", 96, 0},
-    {NORMALIZE, "level 4", 384, 0},         {DWCONV, "level 1 qk", 96, 0},
-    {DWCONV, "level 2 qk", 192, 0},         {DWCONV, "level 4 qk", 768, 0},
-    {DWCONV_OPERAND, "level 1 v", 48, 0},   {DWCONV_OPERAND, "level 2 v", 96, 0},
-    {DWCONV_OPERAND, "level 4 v", 384, 0},  {DWCONV_GATE, "level 1", 128, 0},
-    {DWCONV_GATE, "level 2", 256, 0},       {DWCONV_GATE, "level 3", 512, 0},
-    {DWCONV_GATE, "level 4", 1024, 0},      {GRAM, "a head", 48, 48},
-    {GRAM, "decoder level 1", 96, 96},      {SQUARES, "level 1 qk", 96, 0},
-    {ADD, "level 1", 48, 0},                {ADD, "level 2", 96, 0},
-    {STORE, "level 1", 48, 0}};
+static const shape SHAPES[] = {{GEMM, "level 1 qk", 48, 96},
+                               {GEMM, "level 1 project_in", 48, 256},
+                               {GEMM, "level 1 project_out", 128, 48},
+                               {GEMM, "level 2 v", 96, 96},
+                               {GEMM, "level 2 project_in", 96, 512},
+                               {GEMM, "level 2 project_out", 256, 96},
+                               {GEMM, "level 3 qk", 192, 384},
+                               {GEMM, "level 3 project_in", 192, 1024},
+                               {GEMM, "level 3 project_out", 512, 192},
+                               {GEMM, "level 4 qk", 384, 768},
+                               {GEMM, "level 4 project_in", 384, 2048},
+                               {GEMM, "level 4 project_out", 1024, 384},
+                               {GEMM, "down 1", 432, 32},
+                               {GEMM, "output", 288, 16},
+                               {NORMALIZE, "level 1", 48, 0},
+                               {NORMALIZE, "level 2", 96, 0},
+                               {NORMALIZE, "level 4", 384, 0},
+                               {DWCONV, "level 1 qk", 96, 0},
+                               {DWCONV, "level 2 qk", 192, 0},
+                               {DWCONV, "level 4 qk", 768, 0},
+                               {DWCONV_OPERAND, "level 1 v", 48, 0},
+                               {DWCONV_OPERAND, "level 2 v", 96, 0},
+                               {DWCONV_OPERAND, "level 4 v", 384, 0},
+                               {DWCONV_GATE, "level 1", 128, 0},
+                               {DWCONV_GATE, "level 2", 256, 0},
+                               {DWCONV_GATE, "level 3", 512, 0},
+                               {DWCONV_GATE, "level 4", 1024, 0},
+                               {GRAM, "a head", 48, 48},
+                               {GRAM, "decoder level 1", 96, 96},
+                               {SQUARES, "level 1 qk", 96, 0},
+                               {ADD, "level 1", 48, 0},
+                               {ADD, "level 2", 96, 0},
+                               {STORE, "level 1", 48, 0}};
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
 /* Floating-point operations (or 0) and bytes moved of one call. */
@@ -83,8 +108,8 @@ static work work_of(const shape *s, size_t pixels, size_t element) {
 
 /* What a kernel reads and writes, made once, large enough for all shapes: numbers between -1 and 1. */
 enum { INPUT = 1 << 20, OUTPUT = 1 << 19 };
-static float *floats, *result;   /* [INPUT], [OUTPUT] */
-static uint16_t *halves;         /* floats rounded */
+static float *floats, *result; /* [INPUT], [OUTPUT] */
+static uint16_t *halves;       /* floats rounded */
 
 static void *allocate(size_t bytes) {
   void *memory = aligned_alloc(64, bytes);
@@ -109,20 +134,37 @@ static void make_input(void) {
 
 static void call(const rst_kernels *k, const shape *s, size_t pixels) {
   const void *elements = k->element == 2 ? (const void *)halves : floats;
-  const size_t a = s->a, b = s->b, pitch = 2 * a + RST_GROUP; /* of depthwise input, as of the model's rings */
+  const size_t a = s->a, b = s->b,
+               pitch = 2 * a + RST_GROUP; /* of depthwise input, as of the model's rings */
   const float *weights = floats + INPUT / 2;
-  const rst_dwconv d = {.rows = {floats, floats + pitch, floats + 2 * pitch}, .pitch = pitch, .pixels = pixels,
-                        .channels = a, .weights = weights, .bias = weights};
+  const rst_dwconv d = {.rows = {floats, floats + pitch, floats + 2 * pitch},
+                        .pitch = pitch,
+                        .pixels = pixels,
+                        .channels = a,
+                        .weights = weights,
+                        .bias = weights};
   switch (s->kernel) {
     case GEMM:
-      k->gemm(&(rst_gemm){.a = elements, .a_pitch = a, .pixels = pixels, .k = a,
-                          .w = (const char *)elements + k->element * (INPUT / 8), .w_panel = a * RST_GROUP,
-                          .panels = b / RST_GROUP, .bias = weights, .out = result, .out_pitch = b + RST_GROUP,
+      k->gemm(&(rst_gemm){.a = elements,
+                          .a_pitch = a,
+                          .pixels = pixels,
+                          .k = a,
+                          .w = (const char *)elements + k->element * (INPUT / 8),
+                          .w_panel = a * RST_GROUP,
+                          .panels = b / RST_GROUP,
+                          .bias = weights,
+                          .out = result,
+                          .out_pitch = b + RST_GROUP,
                           .out_panel = RST_GROUP});
       break;
     case NORMALIZE:
-      k->normalize(&(rst_normalize){.x = elements, .x_pitch = a, .pixels = pixels, .channels = a, .centred = true,
-                                    .out = result, .out_pitch = a});
+      k->normalize(&(rst_normalize){.x = elements,
+                                    .x_pitch = a,
+                                    .pixels = pixels,
+                                    .channels = a,
+                                    .centred = true,
+                                    .out = result,
+                                    .out_pitch = a});
       break;
     case DWCONV:
       k->dwconv(&d, result, a);
@@ -134,8 +176,14 @@ static void call(const rst_kernels *k, const shape *s, size_t pixels) {
       k->dwconv_gate(&d, result, a);
       break;
     case GRAM:
-      k->gram(&(rst_gram){.q = floats, .k = floats + a, .pitch = a + b, .pixels = pixels, .rows = a, .columns = b,
-                          .sums = result, .sums_pitch = b});
+      k->gram(&(rst_gram){.q = floats,
+                          .k = floats + a,
+                          .pitch = a + b,
+                          .pixels = pixels,
+                          .rows = a,
+                          .columns = b,
+                          .sums = result,
+                          .sums_pitch = b});
       break;
     case SQUARES:
       k->squares(floats, a, pixels, a, result);
@@ -161,8 +209,8 @@ static float output(const rst_kernels *k, const shape *s, const float *from, siz
   return rst_bf16_to_f32(half);
 }
 
-/* Whether the first outputs are those of the portable table: within rounding of sums of up to some thousand terms, and of
- * bf16 where the result is that. */
+/* Whether the first outputs are those of the portable table: within rounding of sums of up to some thousand
+ * terms, and of bf16 where the result is that. */
 static bool agrees(const rst_kernels *k, const shape *s, size_t pixels) {
   enum { COMPARED = 1 << 12 };
   static float expected[COMPARED];
@@ -177,7 +225,8 @@ static bool agrees(const rst_kernels *k, const shape *s, size_t pixels) {
     const float want = output(k, s, expected, i), found = output(k, s, result, i);
     if (!(fabsf(found - want) <= tolerance * (4 + fabsf(want)))) {
       printf("%s %s %s %s: element %zu is %.9g, portable %.9g\n", rst_isa_name(k->isa),
-             k->element == 2 ? "bf16" : "f32", KERNEL_NAMES[s->kernel], s->where, i, (double)found, (double)want);
+             k->element == 2 ? "bf16" : "f32", KERNEL_NAMES[s->kernel], s->where, i, (double)found,
+             (double)want);
       return false;
     }
   }
@@ -207,9 +256,11 @@ static double seconds_of(const rst_kernels *k, const shape *s, size_t pixels, do
 static bool measure(const rst_kernels *k, const char *filter, size_t pixels, double seconds) {
   const bool bf16 = k->element == 2;
   const double peak = peak_f32(k->isa, 1, seconds), dot_peak = bf16 ? peak_bf16(k->isa, 1, seconds) : 0;
-  printf("\n%s %s: peak of one thread %.1f GFLOP/s", rst_isa_name(k->isa), bf16 ? "bf16" : "f32", peak * 1e-9);
+  printf("\n%s %s: peak of one thread %.1f GFLOP/s", rst_isa_name(k->isa), bf16 ? "bf16" : "f32",
+         peak * 1e-9);
   if (dot_peak > 0) printf(", of bf16 dot products %.1f", dot_peak * 1e-9);
-  printf("\n%-15s %-20s %11s %10s %9s %7s %6s\n", "kernel", "where", "shape", "us a call", "GFLOP/s", "of peak", "GB/s");
+  printf("\n%-15s %-20s %11s %10s %9s %7s %6s\n", "kernel", "where", "shape", "us a call", "GFLOP/s",
+         "of peak", "GB/s");
   bool all_agree = true;
   for (int i = 0; i < SHAPE_COUNT; i++) {
     const shape *s = &SHAPES[i];
@@ -255,7 +306,8 @@ int main(int argc, char **argv) {
     for (int precision = RST_PRECISION_F32; precision <= RST_PRECISION_BF16; precision++) {
       const rst_kernels *k = rst_kernels_for((rst_isa)isa, (rst_precision)precision);
       if (k == NULL || (only_isa != NULL && strcmp(only_isa, rst_isa_name((rst_isa)isa)) != 0)) continue;
-      if (only_precision != NULL && strcmp(only_precision, precision == RST_PRECISION_BF16 ? "bf16" : "f32") != 0)
+      if (only_precision != NULL &&
+          strcmp(only_precision, precision == RST_PRECISION_BF16 ? "bf16" : "f32") != 0)
         continue;
       all_agree &= measure(k, argv[optind], pixels, seconds);
       any = true;

@@ -1,5 +1,5 @@
-/* measure_peak.c - prints the measured peaks of the machine as one JSON object on one line, rates in FLOP/s and bytes/s:
- *   peak [THREADS...]        default: 1 and all that the process may use */
+/* measure_peak.c - prints the measured peaks of the machine as one JSON object on one line, rates in FLOP/s
+ * and bytes/s: peak [THREADS...]        default: 1 and all that the process may use */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* peak.c - see peak.h. The arithmetic loops run twelve independent chains in registers, more than the latency times the
- * number of units of any processor so far. */
+/* peak.c - see peak.h. The arithmetic loops run twelve independent chains in registers, more than the latency
+ * times the number of units of any processor so far. */
 #include "peak.h"
 
 #include <math.h>
@@ -17,7 +17,8 @@
 /* ---- Loops ---------------------------------------------------------------------------------- */
 
 enum { CHAINS = 12 };
-#define EACH_CHAIN(do) do(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11)
+#define EACH_CHAIN(do) \
+  do (0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11)
 
 /* Runs `rounds` steps of every chain; the result depends on all of them. */
 typedef float burn(size_t rounds);
@@ -26,8 +27,8 @@ typedef float burn(size_t rounds);
 #define FACTOR 0.999F
 #define ADDEND 0.0005F
 
-/* A loop named `name`. STEP, a macro, is one step of the vector `s` with the constants `f` and `a`, and FIRST gets a float
- * out of a sum. */
+/* A loop named `name`. STEP, a macro, is one step of the vector `s` with the constants `f` and `a`, and FIRST
+ * gets a float out of a sum. */
 /* All differ, or the compiler would do the work of one. */
 #define DECLARE(i) sum s##i = a + 0.01F * (i);
 #define ADVANCE(i) s##i = STEP(s##i);
@@ -48,8 +49,9 @@ typedef float burn(size_t rounds);
 
 /* Without a fused instruction: a product and a sum in 16 bytes, which every processor of today has. */
 typedef float portable __attribute__((vector_size(16)));
-#define PORTABLE_SET(x) {(x), (x), (x), (x)}
-#define STEP(s) ((s) * f + a)
+#define PORTABLE_SET(x) \
+  { (x), (x), (x), (x) }
+#define STEP(s) ((s)*f + a)
 #define FIRST(s) (s)[0]
 BURN(burn_portable, , portable, portable, PORTABLE_SET(FACTOR), PORTABLE_SET(ADDEND))
 #undef STEP
@@ -58,12 +60,14 @@ BURN(burn_portable, , portable, portable, PORTABLE_SET(FACTOR), PORTABLE_SET(ADD
 #if defined(__x86_64__)
 #define STEP(s) _mm256_fmadd_ps(s, f, a)
 #define FIRST(s) _mm256_cvtss_f32(s)
-BURN(burn_avx2, __attribute__((target("avx2,fma"))), __m256, __m256, _mm256_set1_ps(FACTOR), _mm256_set1_ps(ADDEND))
+BURN(burn_avx2, __attribute__((target("avx2,fma"))), __m256, __m256, _mm256_set1_ps(FACTOR),
+     _mm256_set1_ps(ADDEND))
 #undef STEP
 #undef FIRST
 #define STEP(s) _mm512_fmadd_ps(s, f, a)
 #define FIRST(s) _mm512_cvtss_f32(s)
-BURN(burn_avx512, __attribute__((target("avx512f"))), __m512, __m512, _mm512_set1_ps(FACTOR), _mm512_set1_ps(ADDEND))
+BURN(burn_avx512, __attribute__((target("avx512f"))), __m512, __m512, _mm512_set1_ps(FACTOR),
+     _mm512_set1_ps(ADDEND))
 #undef STEP
 /* The sums grow by the same small amount in every step. */
 #define STEP(s) _mm512_dpbf16_ps(s, f, f)
@@ -89,8 +93,8 @@ double bench_now(void) {
 
 static volatile float sink; /* keeps the loops from being left out */
 
-/* Rounds per second of all threads together. Each works for `seconds` in batches shorter than a slice of the scheduler,
- * and its fastest batch counts: what else the machine does must not lower the yardstick. */
+/* Rounds per second of all threads together. Each works for `seconds` in batches shorter than a slice of the
+ * scheduler, and its fastest batch counts: what else the machine does must not lower the yardstick. */
 static double burn_rate(burn *loop, int threads, double seconds) {
   enum { ROUNDS = 100000 };
   double rate = 0;

@@ -1,11 +1,13 @@
-/* peak.h - what the processor can do at most, measured: the yardstick of every rate that the benchmarks print. */
+/* peak.h - what the processor can do at most, measured: the yardstick of every rate that the benchmarks
+ * print. */
 #ifndef BENCH_PEAK_H
 #define BENCH_PEAK_H
 
 #include "restormer.h"
 
-/* The peaks are of the instruction set `isa` (RST_ISA_AUTO: the best there is), of `threads` threads together, which
- * should be no more than there are cores, and measured for about `seconds`; 0 where there is no such instruction. */
+/* The peaks are of the instruction set `isa` (RST_ISA_AUTO: the best there is), of `threads` threads
+ * together, which should be no more than there are cores, and measured for about `seconds`; 0 where there is
+ * no such instruction. */
 
 /* Float32 multiply-adds from registers, in FLOP/s (a multiply-add is 2). */
 double peak_f32(rst_isa isa, int threads, double seconds);

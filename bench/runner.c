@@ -52,12 +52,10 @@ static rst_isa parse_isa(const char *text) {
 }
 
 static settings parse_options(int argc, char **argv) {
-  static const struct option options[] = {{"size", required_argument, NULL, 's'},
-                                          {"precision", required_argument, NULL, 'p'},
-                                          {"isa", required_argument, NULL, 'i'},
-                                          {"threads", required_argument, NULL, 't'},
-                                          {"repeat", required_argument, NULL, 'n'},
-                                          {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"size", required_argument, NULL, 's'},   {"precision", required_argument, NULL, 'p'},
+      {"isa", required_argument, NULL, 'i'},    {"threads", required_argument, NULL, 't'},
+      {"repeat", required_argument, NULL, 'n'}, {NULL, 0, NULL, 0}};
   settings s = {.width = 256, .height = 256, .repeats = 5};
   char *end;
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -138,8 +136,10 @@ static void print(const subject *x, const settings *s) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   const uint64_t macs = rst_architecture_macs(rst_model_architecture(x->model), s->width, s->height);
-  printf("{\"manifest\": \"%s\", \"macs\": %llu, \"open\": %.6f, \"pack\": %.6f, \"peak_bytes\": %lld, \"runs\": [",
-         x->manifest, (unsigned long long)macs, x->open, x->pack, (long long)usage.ru_maxrss * 1024);
+  printf(
+      "{\"manifest\": \"%s\", \"macs\": %llu, \"open\": %.6f, \"pack\": %.6f, \"peak_bytes\": %lld, "
+      "\"runs\": [",
+      x->manifest, (unsigned long long)macs, x->open, x->pack, (long long)usage.ru_maxrss * 1024);
   for (int i = 0; i < s->repeats; i++) printf("%s%.6f", i > 0 ? ", " : "", x->runs[i]);
   printf("]}\n");
 }

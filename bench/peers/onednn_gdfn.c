@@ -1,10 +1,10 @@
-/* onednn_gdfn.c - a level-1 GDFN (48 -> 2 x 127 -> 48, without layer norm and residual) as a chain of oneDNN's primitives,
- * on 256 x 256 pixels, for comparison:  onednn_gdfn [REPEATS]
+/* onednn_gdfn.c - a level-1 GDFN (48 -> 2 x 127 -> 48, without layer norm and residual) as a chain of
+ * oneDNN's primitives, on 256 x 256 pixels, for comparison:  onednn_gdfn [REPEATS]
  *
- * Each half of the hidden channels has maps of its own, padded to 128 channels. Four chains: maps in the layout that oneDNN likes
- * best for a convolution, or in blocks of 16 channels; the gate as primitives of its own (GELU in place, then a product), or as
- * post-operations of the depthwise convolutions. Prints one JSON object, seconds of each run. The number of threads is
- * OMP_NUM_THREADS. */
+ * Each half of the hidden channels has maps of its own, padded to 128 channels. Four chains: maps in the
+ * layout that oneDNN likes best for a convolution, or in blocks of 16 channels; the gate as primitives of its
+ * own (GELU in place, then a product), or as post-operations of the depthwise convolutions. Prints one JSON
+ * object, seconds of each run. The number of threads is OMP_NUM_THREADS. */
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,18 +80,20 @@ static void add_arg(step *s, int name, dnnl_memory_t memory) {
   s->args[s->arg_count++] = (dnnl_exec_arg_t){name, memory};
 }
 
-/* A convolution, k x k, of its channels each by itself or all together. Either of *from and *to may be NULL: then it is made in
- * the layout that the convolution wants. Returns the step. */
+/* A convolution, k x k, of its channels each by itself or all together. Either of *from and *to may be NULL:
+ * then it is made in the layout that the convolution wants. Returns the step. */
 static step *convolution(chain *c, const picture *p, int k, int depthwise, dnnl_memory_t *from, dnnl_dim_t in,
                          dnnl_memory_t *to, dnnl_dim_t out, const_dnnl_primitive_attr_t attributes) {
   const dnnl_memory_desc_t source = *from != NULL ? *desc_of(*from) : map_desc(in, p);
   const dnnl_memory_desc_t target = *to != NULL ? *desc_of(*to) : map_desc(out, p);
-  const dnnl_dims_t plain = {out, in, k, k}, grouped = {out, 1, 1, k, k}, strides = {1, 1}, padding = {k / 2, k / 2};
+  const dnnl_dims_t plain = {out, in, k, k}, grouped = {out, 1, 1, k, k}, strides = {1, 1},
+                    padding = {k / 2, k / 2};
   dnnl_memory_desc_t weights;
-  DO(dnnl_memory_desc_init_by_tag(&weights, depthwise ? 5 : 4, depthwise ? grouped : plain, dnnl_f32, dnnl_format_tag_any));
+  DO(dnnl_memory_desc_init_by_tag(&weights, depthwise ? 5 : 4, depthwise ? grouped : plain, dnnl_f32,
+                                  dnnl_format_tag_any));
   dnnl_convolution_desc_t desc;
-  DO(dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_auto, &source, &weights, NULL, &target,
-                                        strides, padding, padding));
+  DO(dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_auto, &source,
+                                        &weights, NULL, &target, strides, padding, padding));
   dnnl_primitive_desc_t primitive;
   DO(dnnl_primitive_desc_create(&primitive, &desc, attributes, engine, NULL));
   if (*from == NULL) *from = new_memory(dnnl_primitive_desc_query_md(primitive, dnnl_query_src_md, 0));
@@ -185,7 +187,8 @@ static double run(const chain *c) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const names[] = {"any layout", "any layout, post-ops", "blocks of 16", "blocks of 16, post-ops"};
+  static const char *const names[] = {"any layout", "any layout, post-ops", "blocks of 16",
+                                      "blocks of 16, post-ops"};
   enum { CHAINS = sizeof names / sizeof *names };
   char *end = "";
   const long repeats = argc > 1 ? strtol(argv[1], &end, 10) : 50;
