@@ -215,7 +215,7 @@ typedef struct rst_restore_options {
   /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what max_memory
    * asks for. Attention is global, so tiles change the result. */
   size_t tile;
-  size_t overlap; /* of neighbouring tiles, pixels, below `tile`; with tile == 0 it is chosen */
+  size_t overlap; /* of neighbouring tiles, pixels, at most tile - 2^(levels - 1); with tile == 0 it is chosen */
   rst_blend blend;
 
   rst_progress progress;     /* may be NULL */

@@ -290,13 +290,15 @@ static rst_status fill_task(const rst_weights *weights, const rst_model *m, size
 static rst_status fill_all(const rst_weights *weights, const rst_model *m, int threads, rst_error *err) {
   rst_status status = RST_OK;
   const size_t tasks = m->block_count + 1;
+  size_t failed = tasks; /* the first of them, so that the message does not depend on the threads */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (size_t task = 0; task < tasks; task++) {
     rst_error mine = {{0}};
     rst_status s = fill_task(weights, m, task, &mine);
     if (s != RST_OK) {
 #pragma omp critical(rst_fill)
-      if (status == RST_OK) {
+      if (task < failed) {
+        failed = task;
         status = s;
         if (err != NULL) *err = mine;
       }

@@ -26,11 +26,12 @@ static rst_status encode(rst_run *run, rst_map *maps, rst_error *err) {
   rst_run_stage_done(run, "patch_embed");
   for (int l = 0; l < levels && status == RST_OK; l++) {
     status = run_stage(run, &m->encoder[l], l, &maps[l], err);
-    if (l == levels - 1)
+    if (status != RST_OK) break;
+    if (l == levels - 1) {
       rst_run_stage_done(run, "latent");
-    else
-      rst_run_stage_done(run, "encoder_level%d", l + 1);
-    if (status != RST_OK || l == levels - 1) break;
+      break;
+    }
+    rst_run_stage_done(run, "encoder_level%d", l + 1);
     status = new_map(run, l + 1, (size_t)m->architecture.dim << (l + 1), &maps[l + 1], err);
     if (status != RST_OK) break;
     rst_down_run(run, l, &maps[l], &maps[l + 1]);
@@ -48,7 +49,7 @@ static rst_status decode(rst_run *run, rst_map *maps, rst_error *err) {
     rst_run_map_free(run, &maps[l + 1]);
     rst_run_stage_done(run, "up%d_%d", l + 2, l + 1);
     status = run_stage(run, &m->decoder[l], l, &maps[l], err);
-    rst_run_stage_done(run, "decoder_level%d", l + 1);
+    if (status == RST_OK) rst_run_stage_done(run, "decoder_level%d", l + 1);
   }
   if (status != RST_OK || m->architecture.levels == 1) return status;
   rst_map top;
@@ -60,7 +61,7 @@ static rst_status decode(rst_run *run, rst_map *maps, rst_error *err) {
   maps[0] = top;
   rst_run_stage_done(run, "up2_1");
   status = run_stage(run, &m->decoder[0], 0, &maps[0], err);
-  rst_run_stage_done(run, "decoder_level1");
+  if (status == RST_OK) rst_run_stage_done(run, "decoder_level1");
   return status;
 }
 
@@ -70,8 +71,8 @@ static rst_status walk(rst_run *run, rst_error *err) {
   rst_status status = encode(run, maps, err);
   if (status == RST_OK) status = decode(run, maps, err);
   if (status == RST_OK) status = run_stage(run, &m->refinement, 0, &maps[0], err);
-  rst_run_stage_done(run, "refinement");
   if (status == RST_OK) {
+    rst_run_stage_done(run, "refinement");
     if (m->architecture.dual_pixel) rst_skip_conv_run(run, &maps[0]);
     rst_output_run(run, &maps[0]);
     rst_run_stage_done(run, "output");
@@ -132,13 +133,17 @@ static void run_free(rst_run *run) {
 
 /* ---- Entry points --------------------------------------------------------------------------------- */
 
+enum { MAX_SIDE = 1 << 28 }; /* far beyond any memory, and no product of sizes wraps */
+
 static rst_status init_run(rst_run *run, const rst_model *model, size_t width, size_t height,
                            const rst_restore_options *options, rst_error *err) {
   *run = (rst_run){.model = model, .kernels = model->kernels, .planning = true, .options = options};
   run->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
   const size_t multiple = rst_architecture_multiple(&model->architecture);
-  if (width > SIZE_MAX - multiple || height > SIZE_MAX - multiple)
-    return rst_fail_memory(err, "the feature maps");
+  if (width > MAX_SIDE || height > MAX_SIDE) {
+    run->too_large = true;
+    return RST_OK;
+  }
   run->width = rst_round_up(width, multiple);
   run->height = rst_round_up(height, multiple);
   rst_status status = RST_OK;
@@ -147,19 +152,20 @@ static rst_status init_run(rst_run *run, const rst_model *model, size_t width, s
   return status == RST_OK ? walk(run, err) : status;
 }
 
-uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height,
-                           const rst_restore_options *options) {
+rst_status rst_network_bytes(const rst_model *model, size_t width, size_t height,
+                             const rst_restore_options *options, uint64_t *bytes, rst_error *err) {
   rst_run run;
-  uint64_t bytes = UINT64_MAX;
-  if (init_run(&run, model, width, height, options, NULL) == RST_OK) {
+  *bytes = UINT64_MAX;
+  const rst_status status = init_run(&run, model, width, height, options, err);
+  if (status == RST_OK && !run.too_large) {
     const rst_needs *n = &run.needs;
     const size_t worker =
         n->ring + n->carry + n->operand[0] + n->operand[1] + n->values[0] + n->values[1] + n->sums;
-    bytes = (uint64_t)run.map_peak + (uint64_t)run.threads * worker + n->border_rows + n->partials +
-            n->attention + n->folded + n->product;
+    *bytes = (uint64_t)run.map_peak + (uint64_t)run.threads * worker + n->border_rows + n->partials +
+             n->attention + n->folded + n->product;
   }
   run_free(&run);
-  return bytes;
+  return status;
 }
 
 rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
@@ -169,6 +175,7 @@ rst_status rst_network_run(const rst_model *model, const rst_pixels *input, cons
   run.input = input;
   run.output = output;
   run.planning = false;
+  if (status == RST_OK && run.too_large) status = rst_fail_memory(err, "the feature maps");
   if (status == RST_OK) status = buffers_alloc(&run, err);
   run.stage_start = omp_get_wtime();
   if (status == RST_OK) status = walk(&run, err);

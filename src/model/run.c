@@ -57,9 +57,9 @@ rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, 
   if (run->planning) {
     *map = (rst_map){.width = width, .height = height, .pixel = rst_padded(channels) * element};
     map->bytes = rst_map_bytes(width, height, channels, element);
-    if (map->bytes == SIZE_MAX) {
-      *map = (rst_map){0};
-      return rst_fail_memory(err, "the feature maps");
+    if (map->bytes > SIZE_MAX / 16) { /* a few such maps would wrap */
+      run->too_large = true;
+      map->bytes = 0;
     }
   } else if (!rst_map_alloc(map, width, height, channels, element)) {
     *map = (rst_map){0}; /* nothing to count when it is freed */

@@ -25,6 +25,7 @@ typedef struct rst_run {
   int threads;
 
   bool planning;
+  bool too_large; /* found in planning: no memory holds the maps */
   rst_needs needs;
   size_t map_bytes, map_peak; /* of maps alive now, of the most so far */
 
@@ -86,10 +87,10 @@ void rst_output_run(rst_run *run, const rst_map *in);
  * for tiles and memory mean nothing here. RST_ERROR_MEMORY or RST_CANCELLED. */
 rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
                            const rst_restore_options *options, rst_error *err);
-/* Bytes of maps and buffers at their peak in such a run; UINT64_MAX when that does not fit. The model need
- * not be filled. */
-uint64_t rst_network_bytes(const rst_model *model, size_t width, size_t height,
-                           const rst_restore_options *options);
+/* *bytes = maps and buffers at their peak in such a run; UINT64_MAX when that does not fit. The model need
+ * not be filled. RST_ERROR_MEMORY when there is none for the planning itself. */
+rst_status rst_network_bytes(const rst_model *model, size_t width, size_t height,
+                             const rst_restore_options *options, uint64_t *bytes, rst_error *err);
 
 /* pixels.c: samples of the caller's pictures as floats. */
 void rst_pixels_load(const rst_pixels *p, size_t x, size_t y, float *channels);

@@ -22,9 +22,9 @@ static rst_status check_options(const rst_architecture *a, const rst_restore_opt
   if (o->tile % multiple != 0)
     return rst_fail(err, RST_ERROR_USAGE, "tile %zu: expected a multiple of %zu with %d levels", o->tile,
                     multiple, a->levels);
-  if (o->tile != 0 && o->overlap >= o->tile)
-    return rst_fail(err, RST_ERROR_USAGE, "overlap %zu: expected less than the tile, %zu", o->overlap,
-                    o->tile);
+  if (o->tile != 0 && (o->overlap > o->tile || o->tile - o->overlap < multiple))
+    return rst_fail(err, RST_ERROR_USAGE, "overlap %zu: expected %zu or less with tiles of %zu and %d levels",
+                    o->overlap, o->tile - multiple, o->tile, a->levels);
   return RST_OK;
 }
 
@@ -56,7 +56,6 @@ static axis axis_of(size_t length, size_t tile, size_t overlap, size_t multiple)
   axis a = {.length = length, .padded = rst_round_up(length, multiple)};
   a.tile = min_size(tile, a.padded);
   a.stride = (tile - overlap) / multiple * multiple;
-  if (a.stride == 0) a.stride = multiple;
   a.count = 1 + (a.padded - a.tile + a.stride - 1) / a.stride;
   return a;
 }
@@ -111,20 +110,21 @@ static uint64_t add_bytes(uint64_t a, uint64_t b) {
 }
 
 /* The plan with tiles of the given side, 0 for the whole picture. */
-static rst_plan plan_of(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
-                        size_t tile, size_t overlap) {
+static rst_status plan_of(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
+                          size_t tile, size_t overlap, rst_plan *p, rst_error *err) {
   const size_t multiple = rst_architecture_multiple(&m->architecture);
-  rst_plan p = {.weight_bytes = m->arena_bytes, .tile = tile, .overlap = overlap, .tiles = 1};
+  *p = (rst_plan){.weight_bytes = m->arena_bytes, .tile = tile, .overlap = overlap, .tiles = 1};
+  rst_status status;
   if (tile != 0) {
     const axis ax = axis_of(width, tile, overlap, multiple), ay = axis_of(height, tile, overlap, multiple);
-    p.tiles = ax.count * ay.count;
-    p.working_bytes =
-        add_bytes(rst_network_bytes(m, ax.tile, ay.tile, o), tiled_bytes(m, width, height, tile));
+    p->tiles = ax.count * ay.count;
+    status = rst_network_bytes(m, ax.tile, ay.tile, o, &p->working_bytes, err);
+    p->working_bytes = add_bytes(p->working_bytes, tiled_bytes(m, width, height, tile));
   } else {
-    p.working_bytes = rst_network_bytes(m, width, height, o);
+    status = rst_network_bytes(m, width, height, o, &p->working_bytes, err);
   }
-  p.bytes = add_bytes(p.weight_bytes, p.working_bytes);
-  return p;
+  p->bytes = add_bytes(p->weight_bytes, p->working_bytes);
+  return status;
 }
 
 static size_t chosen_overlap(size_t tile, size_t multiple) {
@@ -136,9 +136,11 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
                                rst_plan *plan, rst_error *err) {
   const size_t multiple = rst_architecture_multiple(&m->architecture);
   size_t low = 0, high = rst_round_up(width > height ? width : height, multiple) / multiple;
+  rst_plan p;
   while (low < high) { /* low multiples fit (0: untried), more than high do not */
     const size_t middle = low + (high - low + 1) / 2, tile = middle * multiple;
-    const rst_plan p = plan_of(m, width, height, o, tile, chosen_overlap(tile, multiple));
+    rst_status status = plan_of(m, width, height, o, tile, chosen_overlap(tile, multiple), &p, err);
+    if (status != RST_OK) return status;
     if (p.bytes <= o->max_memory) {
       *plan = p;
       low = middle;
@@ -147,21 +149,24 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
     }
   }
   if (low > 0) return RST_OK;
-  const rst_plan least = plan_of(m, width, height, o, multiple, 0);
+  rst_status status = plan_of(m, width, height, o, multiple, 0, &p, err);
+  if (status != RST_OK) return status;
   return rst_fail(err, RST_ERROR_MEMORY,
                   "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB", width,
-                  height, ceil((double)least.bytes / 1e6), floor((double)o->max_memory / 1e6));
+                  height, ceil((double)p.bytes / 1e6), floor((double)o->max_memory / 1e6));
 }
 
 static rst_status make_plan(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
                             rst_plan *plan, rst_error *err) {
   *plan = (rst_plan){0};
   rst_status status = check_options(&m->architecture, o, err);
-  if (status != RST_OK) return status;
-  *plan = plan_of(m, width, height, o, o->tile, o->overlap);
-  if (o->tile == 0 && o->max_memory != 0 && plan->bytes > o->max_memory)
-    return choose_tiles(m, width, height, o, plan, err);
-  return RST_OK;
+  if (status == RST_OK && (width == 0 || height == 0))
+    status = rst_fail(err, RST_ERROR_USAGE, "picture is %zu x %zu, expected 1 x 1 or more", width, height);
+  if (status == RST_OK) status = plan_of(m, width, height, o, o->tile, o->overlap, plan, err);
+  if (status == RST_OK && o->tile == 0 && o->max_memory != 0 && plan->bytes > o->max_memory)
+    status = choose_tiles(m, width, height, o, plan, err);
+  if (status != RST_OK) *plan = (rst_plan){0};
+  return status;
 }
 
 rst_status rst_plan_restore(const rst_architecture *architecture, const rst_model_options *model_options,

@@ -94,8 +94,9 @@ static void options_that_do_not_fit(void **state) {
   } cases[] = {
       {{.window = 1}, "window 1: expected 2 or more with 2 levels"},
       {{.tile = 7}, "tile 7: expected a multiple of 2 with 2 levels"},
-      {{.tile = 8, .overlap = 8}, "overlap 8: expected less than the tile, 8"},
-      {{.tile = 8, .overlap = SIZE_MAX}, "overlap 18446744073709551615: expected less than the tile, 8"},
+      {{.tile = 8, .overlap = 8}, "overlap 8: expected 6 or less with tiles of 8 and 2 levels"},
+      {{.tile = 8, .overlap = SIZE_MAX},
+       "overlap 18446744073709551615: expected 6 or less with tiles of 8 and 2 levels"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     rst_error err;
@@ -106,6 +107,15 @@ static void options_that_do_not_fit(void **state) {
         &err, RST_ERROR_USAGE, cases[i].message);
   }
   assert_int_equal(restore_shapes(&FITTING, NULL, NULL), RST_OK);
+}
+
+static void plans_of_nothing(void **state) {
+  (void)state;
+  rst_error err;
+  rst_plan plan;
+  const rst_architecture *a = rst_model_architecture(rgb);
+  assert_int_equal(rst_plan_restore(a, NULL, 0, HEIGHT, NULL, &plan, &err), RST_ERROR_USAGE);
+  assert_int_equal(rst_plan_restore(a, NULL, WIDTH, 0, NULL, &plan, &err), RST_ERROR_USAGE);
 }
 
 /* Sizes that no memory holds are refused before anything is touched; every sample is the same float. */
@@ -288,9 +298,13 @@ static void pictures_that_do_not_fit(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(shapes_that_do_not_fit),      cmocka_unit_test(options_that_do_not_fit),
-      cmocka_unit_test(pictures_beyond_memory),      cmocka_unit_test(instruction_sets_that_are_not_there),
-      cmocka_unit_test(weights_that_are_not_finite), cmocka_unit_test(pictures_that_do_not_fit),
+      cmocka_unit_test(shapes_that_do_not_fit),
+      cmocka_unit_test(options_that_do_not_fit),
+      cmocka_unit_test(plans_of_nothing),
+      cmocka_unit_test(pictures_beyond_memory),
+      cmocka_unit_test(instruction_sets_that_are_not_there),
+      cmocka_unit_test(weights_that_are_not_finite),
+      cmocka_unit_test(pictures_that_do_not_fit),
   };
   return cmocka_run_group_tests(tests, make_models, free_models);
 }

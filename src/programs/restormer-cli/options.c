@@ -113,6 +113,12 @@ static bool engine_option(int code, const char *value, cli_options *options) {
 
 /* ---- The command line ---------------------------------------------------------------------------- */
 
+/* A quarter of the tile, in steps that models of every number of levels allow. */
+static size_t default_overlap(size_t tile) {
+  const size_t step = (size_t)1 << (RST_MAX_LEVELS - 1), overlap = tile / 4 / step * step;
+  return overlap < OVERLAP ? overlap : OVERLAP;
+}
+
 static options_action files(int count, char **names, cli_options *options) {
   if (count != 2) {
     cli_fail(PROGRAM, RST_ERROR_USAGE, "expected INPUT and OUTPUT, found %d file name%s (see --help)", count,
@@ -170,8 +176,7 @@ options_action options_parse(int argc, char **argv, cli_options *options) {
     cli_fail(PROGRAM, RST_ERROR_USAGE, "--overlap: goes with --tile");
     return OPTIONS_WRONG;
   }
-  if (!overlap_given)
-    options->run.overlap = options->run.tile / 4 < OVERLAP ? options->run.tile / 4 : OVERLAP;
+  if (!overlap_given) options->run.overlap = default_overlap(options->run.tile);
   return files(argc - optind, argv + optind, options);
 }
 
@@ -198,7 +203,7 @@ void options_print_help(void) {
       "                       available; a picture that needs more is restored in tiles\n"
       "      --tile N         tiles of N pixels, a multiple of 8 (2^(levels - 1)); default: the whole\n"
       "                       picture, because attention is global\n"
-      "      --overlap M      pixels that neighbouring tiles share; default: 32, but at most N / 4\n"
+      "      --overlap M      pixels that neighbouring tiles share; default: 32, less for N < 128\n"
       "      --blend KIND     of overlapping tiles: ramp (default) or uniform\n"
       "  -q, --quiet          no progress bar\n"
       "  -v, --verbose        tell model, picture, time and memory on stderr\n"

@@ -1,0 +1,131 @@
+/* test_out_of_memory.c - packing, planning and restoring with each allocation failing in turn. */
+#include <stdlib.h>
+
+#include "support/cmocka_all.h"
+#include "support/fail_alloc.h"
+#include "support/model_fixture.h"
+
+enum { HEIGHT = 9, WIDTH = 14 };
+
+/* Models of two levels: sides are multiples of 2. */
+static rst_model *rgb, *dual;
+
+static rst_model *new_model(int in, int out, bool dual_pixel) {
+  rst_architecture a = architecture_small(8, 2);
+  a.in_channels = in;
+  a.out_channels = out;
+  a.dual_pixel = dual_pixel;
+  a.residual = in == out;
+  random_model weights = fixture_random(&a, 2);
+  rst_model *model = fixture_model(&weights, RST_ISA_AUTO, RST_PRECISION_F32);
+  random_model_free(&weights);
+  return model;
+}
+
+static int make_models(void **state) {
+  (void)state;
+  rgb = new_model(3, 3, false);
+  dual = new_model(6, 3, true);
+  return 0;
+}
+
+static int free_models(void **state) {
+  (void)state;
+  rst_model_free(rgb);
+  rst_model_free(dual);
+  return 0;
+}
+
+/* ---- Memory ----------------------------------------------------------------------------------------------
+ */
+
+static rst_status create(void *user, rst_error *err) {
+  rst_weights *weights = user;
+  const rst_model_options options = {.threads = 1};
+  rst_model *model = rgb;
+  const rst_status status = rst_model_create(weights, &options, &model, err);
+  assert_int_equal(model == NULL, status != RST_OK);
+  rst_model_free(model);
+  return status;
+}
+
+static void model_without_memory(void **state) {
+  (void)state;
+  const rst_architecture a = architecture_small(4, 2);
+  random_model random = fixture_random(&a, 2);
+  rst_weights *weights = fixture_weights(&random);
+  assert_true(fail_each_alloc(create, weights) > 5);
+  rst_weights_close(weights);
+  random_model_free(&random);
+}
+
+static rst_status restore_with(void *user, rst_error *err) {
+  float in[3 * HEIGHT * WIDTH] = {0}, out[3 * HEIGHT * WIDTH] = {0};
+  const rst_pixels from = fixture_planar(in, RST_SAMPLE_F32, 3, HEIGHT, WIDTH);
+  const rst_pixels to = fixture_planar(out, RST_SAMPLE_F32, 3, HEIGHT, WIDTH);
+  return rst_restore(rgb, &from, &to, user, err);
+}
+
+static void restore_without_memory(void **state) {
+  (void)state;
+  rst_restore_options options[] = {
+      {.threads = 1}, {.threads = 1, .window = 4}, {.threads = 1, .tile = 8, .overlap = 4}};
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    assert_true(fail_each_alloc(restore_with, &options[i]) > 5);
+}
+
+static rst_status plan_with(void *user, rst_error *err) {
+  rst_plan plan;
+  return rst_plan_restore(rst_model_architecture(rgb), NULL, WIDTH, HEIGHT, user, &plan, err);
+}
+
+static void plan_without_memory(void **state) {
+  (void)state;
+  rst_restore_options options[] = {{.threads = 1}, {.threads = 1, .tile = 8, .overlap = 4}};
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    assert_true(fail_each_alloc(plan_with, &options[i]) > 2);
+}
+
+typedef struct picture_run {
+  const rst_model *model;
+  rst_picture input;
+  const rst_picture *right;
+} picture_run;
+
+static rst_picture new_picture(size_t width, size_t height, int channels) {
+  rst_picture p = {.width = width, .height = height, .channels = channels, .sample = RST_SAMPLE_F32};
+  p.samples = fixture_alloc(width * height * (size_t)channels, sizeof(float));
+  return p;
+}
+
+static rst_status restore_picture_with(void *user, rst_error *err) {
+  const picture_run *r = user;
+  rst_picture output;
+  const rst_restore_options options = {.threads = 1};
+  const rst_status status =
+      rst_restore_picture(r->model, &r->input, r->right, RST_SAMPLE_U8, &output, &options, err);
+  assert_int_equal(output.samples == NULL, status != RST_OK);
+  rst_picture_free(&output);
+  return status;
+}
+
+static void restore_picture_without_memory(void **state) {
+  (void)state;
+  picture_run grey = {.model = rgb, .input = new_picture(WIDTH, HEIGHT, 2)};
+  picture_run views = {.model = dual, .input = new_picture(WIDTH, HEIGHT, 3)};
+  views.right = &views.input;
+  assert_true(fail_each_alloc(restore_picture_with, &grey) > 5);
+  assert_true(fail_each_alloc(restore_picture_with, &views) > 5);
+  rst_picture_free(&grey.input);
+  rst_picture_free(&views.input);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(model_without_memory),
+      cmocka_unit_test(restore_without_memory),
+      cmocka_unit_test(plan_without_memory),
+      cmocka_unit_test(restore_picture_without_memory),
+  };
+  return cmocka_run_group_tests(tests, make_models, free_models);
+}
