@@ -7,7 +7,7 @@
 #   make quality    PHOTOS=DIR: PSNR and SSIM
 #
 # Variables: BUILD (folder), CC, CFLAGS (optimisation and debugging), LDFLAGS, SANITIZE (address,undefined or thread),
-# TEST (tests whose name contains it: make check TEST=cli/).
+# TEST (tests whose name contains one of its words: make check TEST=cli/).
 
 BUILD    ?= build
 CFLAGS   ?= -O2 -g
@@ -31,6 +31,7 @@ ISAS := baseline avx2 avx512 avx512bf16
 endif
 ifneq ($(filter aarch64% arm64%,$(MACHINE)),)
 ISAS := baseline neon
+ISA_CFLAGS_baseline := -DRST_PORTABLE # NEON is always there; baseline does without
 endif
 ISAS ?= baseline
 # In float32 the bf16 instructions have nothing to add.

@@ -35,7 +35,7 @@ RST_INLINE vf vf_splat(float x) { return _mm256_set1_ps(x); }
 RST_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 RST_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
-#elif defined(__ARM_NEON)
+#elif defined(__ARM_NEON) && !defined(RST_PORTABLE)
 #include <arm_neon.h>
 enum { V = 4, REGISTERS = 32 };
 typedef float32x4_t vf;
