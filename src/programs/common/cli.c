@@ -111,6 +111,12 @@ bool cli_parse_size(const char *text, size_t max, size_t *width, size_t *height)
   return true;
 }
 
+uint64_t cli_memory_in_all(uint64_t plan_bytes, uint64_t picture_bytes) {
+  enum { PROGRAM_BYTES = 3 << 20 };
+  const uint64_t rest = picture_bytes + PROGRAM_BYTES;
+  return plan_bytes > UINT64_MAX - rest ? UINT64_MAX : plan_bytes + rest;
+}
+
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
 /* Bytes of the well-formed UTF-8 sequence at `s` (which ends with a 0 byte), 0 when there is none. */

@@ -5,6 +5,38 @@
 
 #include "programs/common/cli.h"
 
+/* ---- Memory -------------------------------------------------------------------------------- */
+
+typedef struct memory {
+  bool known; /* false: more than can be counted */
+  uint64_t weights, working, pictures, total;
+} memory;
+
+/* Of a run of restormer-cli from 8-bit pictures to an 8-bit picture. */
+static memory memory_of(const rst_architecture *a, const info_run *run, rst_precision precision) {
+  const rst_model_options model = {.precision = precision};
+  const rst_restore_options options = {.threads = run->threads};
+  rst_plan plan;
+  rst_error err;
+  if (rst_plan_restore(a, &model, run->width, run->height, &options, &plan, &err) != RST_OK ||
+      plan.bytes == UINT64_MAX)
+    return (memory){.known = false};
+  const uint64_t samples = (uint64_t)a->in_channels + (uint64_t)a->out_channels;
+  memory m = {true, plan.weight_bytes, plan.working_bytes, run->width * run->height * samples, 0};
+  m.total = cli_memory_in_all(plan.bytes, m.pictures);
+  return m;
+}
+
+static const struct {
+  const char *name;
+  rst_precision precision;
+} PRECISIONS[] = {{"float32", RST_PRECISION_F32}, {"bf16", RST_PRECISION_BF16}};
+enum { PRECISION_COUNT = sizeof PRECISIONS / sizeof *PRECISIONS };
+
+static double megabytes(uint64_t bytes) {
+  return (double)bytes / 1e6;
+}
+
 /* ---- Table --------------------------------------------------------------------------------- */
 
 /* A manifest's free text must not drive the terminal: C0 and C1 control characters become '?', line ends
@@ -55,7 +87,24 @@ static void print_stages(const rst_architecture *a) {
             a->attention[0]);
 }
 
-void info_print_table(const rst_weights_info *info, size_t width, size_t height) {
+static void print_memory(const rst_architecture *a, const info_run *run) {
+  for (int i = 0; i < PRECISION_COUNT; i++) {
+    const memory m = memory_of(a, run, PRECISIONS[i].precision);
+    printf("%-12s %-7s ", i == 0 ? "memory" : "", PRECISIONS[i].name);
+    if (m.known)
+      printf("%.1f MB: %.1f weights, %.1f to work in, the rest pictures and program\n", megabytes(m.total),
+             megabytes(m.weights), megabytes(m.working));
+    else
+      printf("more than can be counted\n");
+  }
+  printf("%-12s for %zux%zu at once, ", "", run->width, run->height);
+  if (run->threads == 0)
+    printf("as many threads as processors\n");
+  else
+    printf("%d thread%s\n", run->threads, run->threads == 1 ? "" : "s");
+}
+
+void info_print_table(const rst_weights_info *info, const info_run *run) {
   const rst_architecture *a = &info->architecture;
   print_text("name", info->name);
   print_text("task", info->task);
@@ -68,9 +117,10 @@ void info_print_table(const rst_weights_info *info, size_t width, size_t height)
   printf("%-12s %s\n", "bias", a->bias ? "yes" : "no");
   printf("%-12s %" PRIu64 "\n", "parameters", info->parameters);
   printf("%-12s %s, %" PRIu64 " bytes\n", "stored as", info->dtype, info->bytes);
-  double gmac = (double)rst_architecture_macs(a, width, height) / 1e9;
+  double gmac = (double)rst_architecture_macs(a, run->width, run->height) / 1e9;
   printf("%-12s %.*f for %zux%zu (convolutions, as the papers count)\n", "GMAC", gmac >= 0.1 ? 2 : 6, gmac,
-         width, height);
+         run->width, run->height);
+  print_memory(a, run);
   print_stages(a);
 }
 
@@ -110,7 +160,22 @@ static void print_json_model(const rst_architecture *a) {
          truth(a->residual));
 }
 
-void info_print_json(const rst_weights_info *info, size_t width, size_t height) {
+static void print_json_memory(const rst_architecture *a, const info_run *run) {
+  printf("  \"threads\": %d,\n  \"memory\": {\n", run->threads);
+  for (int i = 0; i < PRECISION_COUNT; i++) {
+    const memory m = memory_of(a, run, PRECISIONS[i].precision);
+    printf("    \"%s\": ", PRECISIONS[i].name);
+    if (m.known)
+      printf("{\"total\": %" PRIu64 ", \"weights\": %" PRIu64 ", \"working\": %" PRIu64 ", \"pictures\": %" PRIu64 "}",
+             m.total, m.weights, m.working, m.pictures);
+    else
+      printf("null");
+    printf("%s\n", i + 1 < PRECISION_COUNT ? "," : "");
+  }
+  printf("  }\n");
+}
+
+void info_print_json(const rst_weights_info *info, const info_run *run) {
   printf("{\n");
   print_json_text("name", info->name);
   print_json_text("task", info->task);
@@ -119,6 +184,8 @@ void info_print_json(const rst_weights_info *info, size_t width, size_t height) 
   print_json_model(&info->architecture);
   printf("  \"parameters\": %" PRIu64 ",\n  \"dtype\": \"%s\",\n  \"bytes\": %" PRIu64 ",\n",
          info->parameters, info->dtype, info->bytes);
-  printf("  \"width\": %zu,\n  \"height\": %zu,\n  \"macs\": %" PRIu64 "\n}\n", width, height,
-         rst_architecture_macs(&info->architecture, width, height));
+  printf("  \"width\": %zu,\n  \"height\": %zu,\n  \"macs\": %" PRIu64 ",\n", run->width, run->height,
+         rst_architecture_macs(&info->architecture, run->width, run->height));
+  print_json_memory(&info->architecture, run);
+  printf("}\n");
 }

@@ -4,8 +4,14 @@
 
 #include "restormer.h"
 
-/* A table for readers, and one JSON object for programs; MACs for a picture of that size. */
-void info_print_table(const rst_weights_info *info, size_t width, size_t height);
-void info_print_json(const rst_weights_info *info, size_t width, size_t height);
+/* What to count: multiply-accumulates and memory are those of one picture. */
+typedef struct info_run {
+  size_t width, height;
+  int threads; /* 0: as many as the process may use */
+} info_run;
+
+/* A table for readers, and one JSON object for programs. */
+void info_print_table(const rst_weights_info *info, const info_run *run);
+void info_print_json(const rst_weights_info *info, const info_run *run);
 
 #endif

@@ -9,11 +9,11 @@
 
 static const char PROGRAM[] = "restormer-weights";
 
-enum { MAX_SIDE = 1000000, PAPER_SIDE = 256 /* the papers' GMAC are for 256 x 256 */ };
+enum { MAX_THREADS = 1024, MAX_SIDE = 1000000, PAPER_SIDE = 256 /* the papers' GMAC are for 256 x 256 */ };
 
 static const char HELP[] =
     "usage: restormer-weights convert CHECKPOINT -o OUT.json [options]\n"
-    "       restormer-weights info WEIGHTS.json [--size WxH] [--json]\n"
+    "       restormer-weights info WEIGHTS.json [--size WxH] [--threads N] [--json]\n"
     "       restormer-weights verify WEIGHTS.json\n"
     "\n"
     "convert  makes a manifest, OUT.json, and its tensors, OUT.safetensors, of a PyTorch checkpoint\n"
@@ -25,7 +25,8 @@ static const char HELP[] =
     "      --license TEXT\n"
     "      --source TEXT\n"
     "info     says what a model is and what it costs.\n"
-    "      --size WxH         size of the picture that GMAC are for (default: 256x256)\n"
+    "      --size WxH         size of the picture that GMAC and memory are for (default: 256x256)\n"
+    "  -t, --threads N        threads that memory is for (default: as many as the process may use)\n"
     "      --json             one JSON object instead of a table\n"
     "verify   checks everything: manifest, files, tensors, hashes, values.\n"
     "\n"
@@ -48,7 +49,7 @@ enum {
 typedef struct arguments {
   const char *input, *output;
   rst_convert_options convert;
-  size_t width, height;
+  info_run run;
   bool json;
 } arguments;
 
@@ -69,7 +70,7 @@ static int run_info(const arguments *a) {
   if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
   rst_weights_info info;
   rst_weights_get_info(weights, &info);
-  (a->json ? info_print_json : info_print_table)(&info, a->width, a->height);
+  (a->json ? info_print_json : info_print_table)(&info, &a->run);
   rst_weights_close(weights);
   return cli_finish_stdout(PROGRAM, 0);
 }
@@ -98,6 +99,7 @@ static const struct option convert_options[] = {
 };
 static const struct option info_options[] = {
     {"size", required_argument, NULL, OPTION_SIZE},
+    {"threads", required_argument, NULL, 't'},
     {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -115,7 +117,7 @@ static const struct command {
   int (*run)(const arguments *a);
 } commands[] = {
     {"convert", "CHECKPOINT", ":o:hV", convert_options, run_convert},
-    {"info", "WEIGHTS.json", ":hV", info_options, run_info},
+    {"info", "WEIGHTS.json", ":t:hV", info_options, run_info},
     {"verify", "WEIGHTS.json", ":hV", verify_options, run_verify},
 };
 
@@ -129,6 +131,17 @@ static int print_help(void) {
 static int print_version(void) {
   printf("%s %s\n", PROGRAM, RST_VERSION);
   return cli_finish_stdout(PROGRAM, 0);
+}
+
+static bool take_threads(arguments *a, int *status) {
+  long threads;
+  if (!cli_parse_long(optarg, 1, MAX_THREADS, &threads)) {
+    *status = cli_fail(PROGRAM, RST_ERROR_USAGE, "--threads '%s': expected a whole number from 1 to %d", optarg,
+                       (int)MAX_THREADS);
+    return false;
+  }
+  a->run.threads = (int)threads;
+  return true;
 }
 
 /* False, with a message and *status set, when the value is wrong. */
@@ -152,20 +165,22 @@ static bool take_option(int option, arguments *a, int *status) {
     case OPTION_SOURCE:
       a->convert.source = optarg;
       return true;
+    case 't':
+      return take_threads(a, status);
     case OPTION_JSON:
       a->json = true;
       return true;
     default:
       break; /* OPTION_SIZE */
   }
-  if (cli_parse_size(optarg, MAX_SIDE, &a->width, &a->height)) return true;
+  if (cli_parse_size(optarg, MAX_SIDE, &a->run.width, &a->run.height)) return true;
   *status = cli_fail(PROGRAM, RST_ERROR_USAGE, "--size '%s': expected WxH, each from 1 to %d", optarg,
                      (int)MAX_SIDE);
   return false;
 }
 
 static int run_command(const struct command *command, int argc, char *argv[]) {
-  arguments a = {.width = PAPER_SIDE, .height = PAPER_SIDE};
+  arguments a = {.run = {.width = PAPER_SIDE, .height = PAPER_SIDE}};
   int option, status;
   opterr = 0;
   while ((option = getopt_long(argc, argv, command->short_options, command->options, NULL)) != -1) {

@@ -19,6 +19,8 @@ try restormer-weights info --size 0x5 a.json
 try restormer-weights info --size 5 a.json
 try restormer-weights info --size 5x1000001 a.json
 try restormer-weights info --size
+try restormer-weights info --threads 0 a.json
+try restormer-weights info -t 2x a.json
 try restormer-weights info --frobnicate a.json
 try restormer-weights info --json=yes a.json
 try restormer-weights verify -o x.json a.json
