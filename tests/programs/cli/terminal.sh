@@ -4,6 +4,8 @@ on_terminal=$BUILD_DIR/tests/tools/on-terminal
 "$make_model" --dim 8 --blocks 4,4,4,4 model.json
 cp "$pictures/rgb.png" in.png
 
+"$on_terminal" true || exit 77
+
 "$on_terminal" restormer-cli -w model.json in.png out.png >bar
 echo "exit $?"
 escape=$(printf '\033')
