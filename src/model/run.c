@@ -14,10 +14,13 @@ static size_t strip_columns(size_t ring_pixel) {
   return columns < MIN_STRIP ? MIN_STRIP : columns > MAX_STRIP ? MAX_STRIP : columns;
 }
 
-static void count_needs(rst_run *run, const rst_sweep *s, const rst_sweep_needs *n) {
+/* The needs of a sweep over `chunk_count` chunks, `chunks` being the first rows. A part of a sweep has bands
+ * of its own, which can be taller than those of the whole. */
+static void count_needs(rst_run *run, const rst_sweep *s, const rst_sweep_needs *n, const size_t *chunks,
+                        size_t chunk_count) {
   rst_needs *needs = &run->needs;
-  const size_t bands = rst_sweep_bands(s->chunks, s->chunk_count, run->threads);
-  const size_t rows = rst_sweep_band_rows(s->chunks, s->chunk_count, run->threads);
+  const size_t bands = rst_sweep_bands(chunks, chunk_count, run->threads);
+  const size_t rows = rst_sweep_band_rows(chunks, chunk_count, run->threads);
   /* One output more than columns made, in the strip that ends at the right edge. */
   const size_t pixels = s->strip + 1;
   rst_need(&needs->ring, 3 * (s->strip + 3) * s->ring_pixel);
@@ -41,7 +44,7 @@ void rst_run_sweep_part(rst_run *run, int level, rst_sweep *s, rst_sweep_needs n
   s->workers = run->workers;
   s->border_rows = run->border_rows;
   if (run->planning)
-    count_needs(run, s, &needs);
+    count_needs(run, s, &needs, s->chunks + first, end - first);
   else
     rst_sweep_run(s, first, end);
 }
