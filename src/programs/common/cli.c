@@ -10,6 +10,26 @@
 
 /* ---- Messages ------------------------------------------------------------------------------ */
 
+/* No terminal escapes (U+0080 to U+009F are some, too), no second line. */
+static void make_printable(char *text) {
+  for (char *c = text; *c != '\0'; c++) {
+    if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+    if ((unsigned char)c[0] == 0xc2 && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
+      c[0] = c[1] = '?';
+  }
+}
+
+void cli_print_line(FILE *stream, const char *format, ...) {
+  char line[4096];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  if (n < 0) return;
+  make_printable(line);
+  fprintf(stream, "%s\n", line);
+}
+
 int cli_fail(const char *program, rst_status status, const char *format, ...) {
   rst_error err;
   va_list args;
@@ -21,14 +41,7 @@ int cli_fail(const char *program, rst_status status, const char *format, ...) {
 }
 
 int cli_fail_error(const char *program, rst_status status, const rst_error *err) {
-  char line[sizeof err->message];
-  size_t n = strnlen(err->message, sizeof line - 1);
-  for (size_t i = 0; i < n; i++) {
-    unsigned char c = (unsigned char)err->message[i];
-    line[i] = c < 0x20 || c == 0x7f ? '?' : err->message[i];
-  }
-  line[n] = '\0';
-  fprintf(stderr, "%s: %s\n", program, line);
+  cli_print_line(stderr, "%s: %s", program, err->message);
   return (int)status;
 }
 
@@ -143,6 +156,8 @@ void cli_print_json_string(FILE *stream, const char *text) {
       n = 1;
     } else if (*s < 0x20 || *s == 0x7f) {
       fprintf(stream, "\\u%04x", *s);
+    } else if (s[0] == 0xc2 && s[1] < 0xa0) { /* terminals take these for control characters, too */
+      fprintf(stream, "\\u%04x", s[1]);
     } else {
       if (*s == '"' || *s == '\\') putc('\\', stream);
       fwrite(s, 1, n, stream);

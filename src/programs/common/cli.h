@@ -8,6 +8,10 @@
 
 #include "restormer.h"
 
+/* One line on any stream, with '?' for control characters: names of files, and texts that come out of them,
+ * must not drive the terminal. Cut after 4 KiB. */
+void cli_print_line(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Prints one line, `PROGRAM: message`, to stderr and returns `status` as an exit status, so that a program
  * can write `return cli_fail(PROGRAM, RST_ERROR_USAGE, "...");`. Control characters become '?'. */
 int cli_fail(const char *program, rst_status status, const char *format, ...)

@@ -39,8 +39,8 @@ static rst_status load_model(const cli_options *options, rst_model **model, rst_
     rst_weights_info info;
     rst_weights_get_info(weights, &info);
     if (options->verbose) {
-      fprintf(stderr, "%s: %s%s%s, %.2f M parameters, %s\n", manifest, info.name, info.task[0] ? ", " : "",
-              info.task, (double)info.parameters / 1e6, info.dtype);
+      cli_print_line(stderr, "%s: %s%s%s, %.2f M parameters, %s", manifest, info.name,
+                     info.task[0] ? ", " : "", info.task, (double)info.parameters / 1e6, info.dtype);
     }
     if (info.architecture.dual_pixel != (options->right != NULL)) {
       snprintf(err->message, sizeof err->message,
@@ -61,8 +61,9 @@ static rst_status load_model(const cli_options *options, rst_model **model, rst_
 static rst_status read_picture(const char *path, bool verbose, rst_picture *picture, rst_error *err) {
   rst_status status = rst_picture_read(path, picture, err);
   if (status == RST_OK && verbose) {
-    fprintf(stderr, "%s: %zu x %zu pixels, %d channel%s of %zu bits\n", path, picture->width, picture->height,
-            picture->channels, picture->channels == 1 ? "" : "s", 8 * rst_sample_size(picture->sample));
+    cli_print_line(stderr, "%s: %zu x %zu pixels, %d channel%s of %zu bits", path, picture->width,
+                   picture->height, picture->channels, picture->channels == 1 ? "" : "s",
+                   8 * rst_sample_size(picture->sample));
   }
   return status;
 }
@@ -92,9 +93,9 @@ static rst_status plan(const cli_options *options, const rst_model *model, const
                                        input->height, how, &p, err);
   if (status != RST_OK) return status;
   if (how->tile == 0 && p.tile != 0 && !options->quiet)
-    fprintf(stderr,
-            "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping\n",
-            options->input, (double)limit / 1e6, p.tiles, p.tile, p.overlap);
+    cli_print_line(
+        stderr, "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping",
+        options->input, (double)limit / 1e6, p.tiles, p.tile, p.overlap);
   if (options->verbose)
     fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in, %.1f MB in all\n", p.tiles,
             p.tiles == 1 ? "" : "s", (double)p.weight_bytes / 1e6, (double)p.working_bytes / 1e6,

@@ -188,7 +188,7 @@ static void print_text(const arguments *args, const comparison *c) {
   else
     printf("SSIM                %.6f\n", d->ssim);
   if (args->diff != NULL)
-    printf("difference picture  %s, amplified %.6g times\n", args->diff, c->amplification);
+    cli_print_line(stdout, "difference picture  %s, amplified %.6g times", args->diff, c->amplification);
 }
 
 static void print_json(const arguments *args, const comparison *c, bool met) {
