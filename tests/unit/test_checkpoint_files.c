@@ -9,6 +9,7 @@
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/fixture.h"
+#include "weights/checkpoint/checkpoint.h"
 
 #define DATA "tests/data/checkpoints/"
 
@@ -162,6 +163,31 @@ static void damaged_programs_in_zips_are_read_or_refused(void **state) {
   built_free(&b);
 }
 
+/* Tensors that take turns between two storages have them inflated again and again. */
+static void storages_are_inflated_only_so_often(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model};
+  built b = build(&r);
+  write_zip(&b, w->input, &(zip_options){.deflate = true});
+  rst_checkpoint c;
+  rst_error err = {.message = ""};
+  assert_int_equal(rst_checkpoint_open(w->input, &c, &err), RST_OK);
+  const rst_storage *one = rst_pickle_storage(&c.pickle, (rst_text){"0", 1}),
+                    *two = rst_pickle_storage(&c.pickle, (rst_text){"1", 1});
+  const uint8_t *data;
+  c.inflated = ((size_t)1 << 33) - one->bytes - two->bytes;
+  assert_int_equal(rst_checkpoint_data(&c, one, &data, &err), RST_OK);
+  assert_int_equal(rst_checkpoint_data(&c, two, &data, &err), RST_OK);
+  assert_int_equal(rst_checkpoint_data(&c, two, &data, &err), RST_OK); /* it is still there */
+  assert_int_equal(rst_checkpoint_data(&c, one, &data, &err), RST_ERROR_WEIGHTS);
+  char message[512];
+  snprintf(message, sizeof message, "%s: its tensors need more than 8589934592 bytes of storages to be read",
+           w->input);
+  assert_string_equal(err.message, message);
+  rst_checkpoint_close(&c);
+  built_free(&b);
+}
+
 /* ---- Memory ------------------------------------------------------------------------------------------- */
 
 static rst_status convert_once(void *user, rst_error *err) {
@@ -185,8 +211,11 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(files_of_pytorch_convert),          TEST(files_of_pytorch_that_would_run_code_are_refused),
-      TEST(damaged_files_are_read_or_refused), TEST(damaged_programs_in_zips_are_read_or_refused),
+      TEST(files_of_pytorch_convert),
+      TEST(files_of_pytorch_that_would_run_code_are_refused),
+      TEST(damaged_files_are_read_or_refused),
+      TEST(damaged_programs_in_zips_are_read_or_refused),
+      TEST(storages_are_inflated_only_so_often),
       TEST(every_allocation_may_fail),
   };
   return cmocka_run_group_tests_name("checkpoint files", tests, NULL, NULL);

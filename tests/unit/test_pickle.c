@@ -272,6 +272,49 @@ static void many_storages_are_told_apart(void **state) {
   free(bytes);
 }
 
+static void more_storages_than_any_checkpoint_has_are_refused(void **state) {
+  (void)state;
+  enum { COUNT = (1 << 15) + 1 };
+  char *bytes = malloc(COUNT * 64);
+  assert_non_null(bytes);
+  size_t n = 0;
+  for (int i = 0; i < COUNT; i++)
+    n += (size_t)snprintf(bytes + n, 64, "(\x8c\x07storagectorch\nByteStorage\nS'k%d'\nNI%d\ntQ0", i, i);
+  assert_fails((program){bytes, n}, "x.pth: pickle has more than 32768 storages");
+  free(bytes);
+}
+
+/* They would be looked at again each time that the memo brings them back. */
+static void long_keys_and_names_are_refused(void **state) {
+  (void)state;
+  char text[1024], name[257];
+  memset(name, 'k', sizeof name - 1);
+  for (int length = 255; length <= 256; length++) {
+    name[length] = '\0';
+    int n = snprintf(text, sizeof text, "(\x8c\x07storagectorch\nByteStorage\nS'%s'\nNK\x01tQ.", name);
+    session s;
+    if (length == 255) {
+      read_ok(&s, (program){text, (size_t)n});
+      end(&s);
+    } else {
+      assert_fails((program){text, (size_t)n},
+                   "x.pth: pickle has a storage that is not described as torch.save does it");
+    }
+    n = snprintf(text, sizeof text, "ctorch.optim\n%s\n.", name);
+    if (length == 255) {
+      read_ok(&s, (program){text, (size_t)n});
+      end(&s);
+    } else {
+      char message[512];
+      snprintf(message, sizeof message,
+               "x.pth: pickle asks for torch.optim.%.200s, which a checkpoint of weights does not need",
+               name);
+      assert_fails((program){text, (size_t)n}, message);
+    }
+    name[length] = 'k';
+  }
+}
+
 /* ---- What stands beside them -------------------------------------------------------------------------- */
 
 static void assert_object(program p, const char *name) {
@@ -320,6 +363,9 @@ static void what_could_run_code_is_refused_by_name(void **state) {
   assert_fails(P("comegaconf\nos.system\n."), REFUSED("omegaconf.os.system"));
   assert_fails(P("comegaconfig\nX\n."), REFUSED("omegaconfig.X"));
   assert_fails(P("cos\n\033[31m\n."), REFUSED("os.?[31m"));
+  assert_fails(P("cos\n\xc2\x9b"
+                 "31m\xc2\xa0\n."),
+               REFUSED("os.??31m\xc2\xa0")); /* U+009B is a terminal's CSI, too */
 }
 
 static void opcodes_that_torch_never_writes_are_refused_by_name(void **state) {
@@ -348,6 +394,8 @@ int main(void) {
       cmocka_unit_test(storages_of_every_type),
       cmocka_unit_test(a_view_of_a_storage_is_a_part_of_it),
       cmocka_unit_test(many_storages_are_told_apart),
+      cmocka_unit_test(more_storages_than_any_checkpoint_has_are_refused),
+      cmocka_unit_test(long_keys_and_names_are_refused),
       cmocka_unit_test(objects_of_trainers_are_kept_by_name_only),
       cmocka_unit_test(what_could_run_code_is_refused_by_name),
       cmocka_unit_test(opcodes_that_torch_never_writes_are_refused_by_name),

@@ -7,6 +7,7 @@
 
 #include "support/checkpoint_builder.h"
 #include "support/cmocka_all.h"
+#include "weights/checkpoint/state_dict.h"
 
 /* ---- Architectures ------------------------------------------------------------------------------------ */
 
@@ -273,6 +274,43 @@ static void tensors_that_do_not_belong(void **state) {
   }
 }
 
+static void names_that_are_too_long(void **state) {
+  workshop *w = *state;
+  char name[257], message[512];
+  memset(name, 'n', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  recipe r = {.model = &w->model};
+  add_vector(&r.inner, name);
+  snprintf(message, sizeof message, "tensor %.200s...: a name of 256 bytes, expected at most 255", name);
+  assert_recipe_refused(w, &r, message);
+  name[255] = '\0';
+  recipe shorter = {.model = &w->model};
+  add_vector(&shorter.inner, name);
+  snprintf(message, sizeof message, "tensor %.200s does not belong to the network", name);
+  assert_recipe_refused(w, &shorter, message);
+}
+
+/* Which views with strides of 0 would make of a small file. */
+static void networks_that_are_too_large(void **state) {
+  (void)state;
+  rst_state_entry entry = {.name = {"x", 1}};
+  const rst_state_dict nothing = {&entry, 1};
+  rst_architecture a = {
+      .in_channels = 3, .out_channels = 3, .dim = 4096, .levels = 1, .num_blocks = {1}, .heads = {1}};
+  rst_tensor_spec *specs;
+  const rst_tensor_view **views;
+  size_t count;
+  rst_error err;
+  a.ffn_hidden[0] = RST_MAX_HIDDEN; /* three matrices of 2^20 x 4096 */
+  assert_int_equal(rst_state_dict_match(&nothing, "x", &a, &specs, &views, &count, &err), RST_ERROR_WEIGHTS);
+  assert_string_equal(err.message, "x: a network of more than 1073741824 parameters");
+  assert_null(specs);
+  assert_null(views);
+  a.ffn_hidden[0] = 4096;
+  assert_int_equal(rst_state_dict_match(&nothing, "x", &a, &specs, &views, &count, &err), RST_ERROR_WEIGHTS);
+  assert_string_equal(err.message, "x: tensor patch_embed.proj.weight is missing");
+}
+
 static void replace(recipe *r, const char *name, pickled_tensor t) {
   t.type = t.type != NULL ? t.type : "FloatStorage";
   t.key = "new";
@@ -437,6 +475,8 @@ int main(void) {
       TEST(two_networks_in_one_dict),
       TEST(tensors_that_are_missing),
       TEST(tensors_that_do_not_belong),
+      TEST(names_that_are_too_long),
+      cmocka_unit_test(networks_that_are_too_large),
       TEST(tensors_of_another_shape_or_type),
       TEST(a_name_that_is_there_twice_or_is_no_tensor),
       TEST(block_numbers_beyond_all_bounds),

@@ -18,6 +18,7 @@ typedef struct rst_checkpoint {
   uint8_t *program;          /* data.pkl of a zip */
   const rst_storage *loaded; /* the one in loaded_data, read from a zip */
   uint8_t *loaded_data;
+  size_t inflated; /* bytes of storages read from a zip so far */
 } rst_checkpoint;
 
 /* Told apart by content. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with nothing left to close. */

@@ -7,6 +7,8 @@
 #include "weights/checkpoint/state_dict.h"
 
 enum { MAX_BLOCKS = 1000, STAGE_NAME = 32, SHAPE_TEXT = 128 };
+/* Forty times the largest published model: a view with strides of 0 makes any number of one. */
+static const size_t MAX_PARAMETERS = (size_t)1 << 30;
 static const double USUAL_EXPANSION = 2.66;
 
 /* ---- Deriving ----------------------------------------------------------------------------------- */
@@ -213,6 +215,16 @@ static rst_status check_extra(const rst_state_dict *dict, const char *where, con
   return RST_OK;
 }
 
+static rst_status check_parameters(const char *where, const rst_tensor_spec *specs, size_t count,
+                                   rst_error *err) {
+  size_t sum = 0;
+  for (size_t i = 0; i < count; i++)
+    if (!rst_add(sum, specs[i].elements, &sum) || sum > MAX_PARAMETERS)
+      return rst_fail(err, RST_ERROR_WEIGHTS, "%s: a network of more than %zu parameters", where,
+                      MAX_PARAMETERS);
+  return RST_OK;
+}
+
 rst_status rst_state_dict_match(const rst_state_dict *dict, const char *where,
                                 const rst_architecture *architecture, rst_tensor_spec **specs,
                                 const rst_tensor_view ***views, size_t *count, rst_error *err) {
@@ -220,8 +232,9 @@ rst_status rst_state_dict_match(const rst_state_dict *dict, const char *where,
   *views = NULL;
   rst_status status = rst_architecture_tensors(architecture, specs, count, err);
   if (status != RST_OK) return status;
-  *views = rst_alloc(*count, sizeof(rst_tensor_view *));
-  if (*views == NULL) status = rst_fail_memory(err, "the list of tensors");
+  status = check_parameters(where, *specs, *count, err);
+  if (status == RST_OK) *views = rst_alloc(*count, sizeof(rst_tensor_view *));
+  if (status == RST_OK && *views == NULL) status = rst_fail_memory(err, "the list of tensors");
   for (size_t i = 0; status == RST_OK && i < *count; i++) {
     (*views)[i] = rst_state_dict_get(dict, (*specs)[i].name);
     status = check_tensor(where, &(*specs)[i], (*views)[i], err);

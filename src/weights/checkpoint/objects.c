@@ -5,6 +5,10 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+/* Bytes. A name is looked at each time that it is used, and the memo makes that cheap to ask for: a long one
+ * would cost more and more time. */
+enum { MAX_NAME = 255 };
+
 typedef enum role {
   ROLE_INERT,    /* calls make an object of which only the class is known */
   ROLE_DICT,     /* dict(), OrderedDict([[key, value], ...]) */
@@ -137,6 +141,7 @@ static bool in_inert_package(rst_text module, rst_text name) {
 
 static const known *look_up(rst_text module, rst_text name) {
   static const known inert = {"", "", ROLE_INERT, 0};
+  if (module.length > MAX_NAME || name.length > MAX_NAME) return NULL;
   const known *k = find(table, sizeof table / sizeof table[0], module, name);
   if (k != NULL) return k;
   rst_text torch = rst_text_is(module, "torch.cuda") ? (rst_text){"torch", 5} : module;
@@ -328,7 +333,7 @@ rst_status rst_object_storage(rst_pickle *pickle, const rst_value *id, rst_value
   const rst_value *tag = argument(id, 0, RST_VALUE_STRING), *type = argument(id, 1, RST_VALUE_GLOBAL),
                   *key = argument(id, 2, RST_VALUE_STRING), *count = argument(id, 4, RST_VALUE_INTEGER);
   if (tag == NULL || !rst_text_is(tag->as.text, "storage") || type == NULL || key == NULL || count == NULL ||
-      type->as.global.role != ROLE_STORAGE || count->as.integer < 0)
+      type->as.global.role != ROLE_STORAGE || count->as.integer < 0 || key->as.text.length > MAX_NAME)
     return wrong_storage(pickle, err);
   size_t bytes, start, end, element_size = rst_element_size(type->as.global.element);
   if (!rst_mul((size_t)count->as.integer, element_size, &bytes) ||

@@ -12,7 +12,8 @@ static const char *const prefixes[] = {"module.", "net_g.", "netG.", "model.", "
 enum {
   WRAPPERS = sizeof wrappers / sizeof wrappers[0],
   PREFIXES = sizeof prefixes / sizeof prefixes[0],
-  MAX_DEPTH = 3
+  MAX_DEPTH = 3,
+  MAX_NAME = 255 /* bytes; of longer ones, which are compared again and again, no network has any */
 };
 
 /* Beginnings of the names of a network's tensors, and of the names of what is trained with it. */
@@ -62,7 +63,7 @@ static rst_status look_in(search *s, const rst_value *dict, rst_error *err) {
   size_t n = sizeof LANDMARK - 1;
   for (size_t i = 0; i < dict->as.list.count; i += 2) {
     const rst_value *key = dict->as.list.items[i];
-    if (key->kind != RST_VALUE_STRING || key->as.text.length < n) continue;
+    if (key->kind != RST_VALUE_STRING || key->as.text.length < n || key->as.text.length > MAX_NAME) continue;
     rst_text prefix = {key->as.text.bytes, key->as.text.length - n};
     if (!rst_text_is(without(key->as.text, prefix.length), LANDMARK) || !is_prefix(prefix)) continue;
     if (s->dict != NULL && rst_text_compare(s->prefix, prefix) != 0)
@@ -118,6 +119,9 @@ static rst_status add_entry(const search *s, rst_text key, const rst_value *valu
   bool own = begins_with_any(name, own_names, sizeof own_names / sizeof own_names[0]);
   bool foreign = begins_with_any(name, foreign_names, sizeof foreign_names / sizeof foreign_names[0]);
   if (value->kind == RST_VALUE_TENSOR) {
+    if (!foreign && key.length > MAX_NAME)
+      return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %.*s...: a name of %zu bytes, expected at most %d",
+                      s->where, rst_text_shown(name), name.bytes, key.length, MAX_NAME);
     if (!foreign) dict->entries[dict->count++] = (rst_state_entry){name, &value->as.tensor};
     return RST_OK;
   }

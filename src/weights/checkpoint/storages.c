@@ -3,6 +3,10 @@
 #include "base/memory.h"
 #include "weights/checkpoint/pickle.h"
 
+/* More than any checkpoint has. Keys that are chosen so that they get into each other's way make a look-up as
+ * long as the table. */
+enum { MAX_STORAGES = 1 << 15 };
+
 /* FNV-1a. */
 static size_t slot_of(const rst_pickle *pickle, rst_text key) {
   uint64_t hash = 14695981039346656037u;
@@ -36,6 +40,9 @@ static rst_status grow_storages(rst_pickle *pickle, rst_error *err) {
 rst_status rst_pickle_add_storage(rst_pickle *pickle, rst_text key, rst_storage **storage, rst_error *err) {
   *storage = rst_pickle_storage(pickle, key);
   if (*storage != NULL) return RST_OK;
+  if (pickle->storage_count >= MAX_STORAGES)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: pickle has more than %d storages", pickle->where,
+                    MAX_STORAGES);
   void *fresh;
   rst_status status = grow_storages(pickle, err);
   if (status == RST_OK)

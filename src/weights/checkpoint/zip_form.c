@@ -13,6 +13,9 @@ enum {
   MAX_NAME = 512
 };
 static const size_t MAX_STORAGE = (size_t)1 << 31; /* bytes: twenty times the largest published model */
+/* Bytes of all storages, counted each time that one is read: a small file can hold large ones of zeros, and
+ * tensors that take turns between two of them would have both inflated again and again. */
+static const size_t MAX_INFLATED = (size_t)1 << 33;
 
 static rst_status fail_record(const rst_checkpoint *c, const char *name, const char *reason, rst_error *err) {
   return rst_fail(err, RST_ERROR_WEIGHTS, "%s: record %s: %s", c->path, name, reason);
@@ -162,5 +165,10 @@ rst_status rst_checkpoint_read_zip(rst_checkpoint *c, const rst_storage *storage
   if (!record_name(c, "data/", storage->key, name))
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: pickle has a storage whose name is not one of a record",
                     c->path);
-  return read_record(c, name, storage->bytes, MAX_STORAGE, data, &size, err);
+  if (storage->bytes > MAX_INFLATED - c->inflated)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: its tensors need more than %zu bytes of storages to be read",
+                    c->path, MAX_INFLATED);
+  rst_status status = read_record(c, name, storage->bytes, MAX_STORAGE, data, &size, err);
+  if (status == RST_OK) c->inflated += storage->bytes;
+  return status;
 }
