@@ -26,6 +26,8 @@ enum {
 };
 /* Progressive files have about ten scans; each costs a pass over the whole picture. */
 enum { MAX_SCANS = 500, MAX_COMPONENTS = 4, QUALITY = 95, JPEG_MAX_SIDE = 65535 };
+static const size_t MAX_SCANNED = (size_t)1
+                                  << 33; /* pixels, of all scans together: 32 of the largest picture */
 
 typedef struct walk {
   const rst_source *source;
@@ -120,6 +122,9 @@ static rst_status check_scan(walk *w, const uint8_t *data, size_t size) {
   if (size < 1 || size != 4 + 2 * (size_t)data[0])
     return rst_source_fail(s, "JPEG: bad length of a scan header");
   if (++w->scans > MAX_SCANS) return rst_source_fail(s, "JPEG: more than %d scans", MAX_SCANS);
+  if ((size_t)w->scans > MAX_SCANNED / (w->width * w->height))
+    return rst_source_fail(s, "JPEG: %d scans or more of %zu x %zu pixels, expected at most %zu", w->scans,
+                           w->width, w->height, MAX_SCANNED / (w->width * w->height));
   /* A progressive scan has either DC or AC coefficients, and DC codes only when it is their first. */
   const uint8_t *spectrum = data + 1 + 2 * (size_t)data[0];
   bool dc = !w->progressive || spectrum[0] == 0, ac = !w->progressive || spectrum[0] > 0;
@@ -168,6 +173,11 @@ rst_status rst_jpeg_read(const rst_source *source, rst_picture *picture) {
   }
   if (w.components == 0) return rst_source_fail(source, "JPEG: no frame header");
   if (w.seen != (1u << w.components) - 1) return rst_source_fail(source, "JPEG: a component has no scan");
+  /* A block of 8 x 8 takes a bit at least: a short file asks for no memory. */
+  size_t blocks = ((w.width + 7) / 8) * ((w.height + 7) / 8);
+  if (source->size < blocks / 8)
+    return rst_source_fail(source, "JPEG: %zu bytes are too few for %zu x %zu pixels", source->size, w.width,
+                           w.height);
   return rst_stb_read_jpeg(source, picture);
 }
 

@@ -164,6 +164,18 @@ static void test_bad_scans_are_refused(void **state) {
   SEGMENT(&b, 0xc0, GREY_FRAME);
   for (int i = 0; i < 501; i++) SEGMENT(&b, 0xda, "\1\1\0\0\x3f\0");
   assert_refused(&b, "JPEG: more than 500 scans");
+  b = begin(); /* 2^28 pixels */
+  tables(&b, 0, 0, 0);
+  SEGMENT(&b, 0xc0, "\x08\x40\0\x40\0\1\1\x11\0");
+  for (int i = 0; i < 33; i++) SEGMENT(&b, 0xda, "\1\1\0\0\x3f\0");
+  assert_refused(&b, "JPEG: 33 scans or more of 16384 x 16384 pixels, expected at most 32");
+  b = begin();
+  tables(&b, 0, 0, 0);
+  SEGMENT(&b, 0xc0, "\x08\x40\0\x40\0\1\1\x11\0");
+  SEGMENT(&b, 0xda, "\1\1\0\0\x3f\0");
+  char message[128];
+  snprintf(message, sizeof message, "JPEG: %zu bytes are too few for 16384 x 16384 pixels", b.size + 2);
+  assert_refused(&b, message);
 }
 
 static void test_missing_tables_are_noticed(void **state) {
