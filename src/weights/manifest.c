@@ -161,8 +161,7 @@ static rst_status read_model(const cJSON *model, const char *path, rst_architect
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-/* Relative, of plain names only: nothing in the manifest leads out of its folder. */
-static bool path_is_safe(const char *path) {
+bool rst_manifest_can_name(const char *path) {
   for (const unsigned char *c = (const unsigned char *)path; *c != '\0'; c++)
     if (*c < 0x20 || *c == 0x7f || *c == '\\') return false;
   for (const char *name = path;;) {
@@ -201,7 +200,7 @@ static rst_status read_file_entry(const cJSON *entry, const char *where, rst_man
   if (status == RST_OK) status = rst_json_integer(bytes, where, "bytes", 0, RST_JSON_MAX_INTEGER, &size, err);
   if (status == RST_OK) status = rst_json_string(sha256, where, "sha256", &hash, err);
   if (status != RST_OK) return status;
-  if (!path_is_safe(path_text))
+  if (!rst_manifest_can_name(path_text))
     return rst_fail(
         err, RST_ERROR_WEIGHTS,
         "%s: path \"%.256s\", expected a relative one with '/' that stays in the manifest's folder", where,

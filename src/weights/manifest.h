@@ -24,6 +24,10 @@ typedef struct rst_manifest {
   const cJSON *tensors; /* the object of inline tensors, its contents not yet looked at; may be NULL */
 } rst_manifest;
 
+/* Whether `files` may have this path: relative, of plain names only (no "..", no backslash, no control
+ * characters), so that nothing in a manifest leads out of its folder. */
+bool rst_manifest_can_name(const char *path);
+
 /* RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with `manifest` zeroed. */
 rst_status rst_manifest_read(const char *path, rst_manifest *manifest, rst_error *err);
 void rst_manifest_drop_tree(rst_manifest *manifest);

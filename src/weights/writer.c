@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/sha256.h"
 #include "weights/encode.h"
+#include "weights/manifest.h"
 
 enum {
   PIECE = 16384,     /* values encoded at a time */
@@ -18,12 +19,23 @@ enum {
 /* ---- Names and texts ------------------------------------------------------------------------------------
  */
 
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
 rst_status rst_tensors_path(const char *manifest_path, char **tensors_path, rst_error *err) {
   static const char ENDING[] = ".safetensors";
   *tensors_path = NULL;
   size_t n = strlen(manifest_path);
   if (n < 6 || strcmp(manifest_path + n - 5, ".json") != 0 || manifest_path[n - 6] == '/')
     return rst_fail(err, RST_ERROR_USAGE, "%s: the name of a manifest has to end in .json", manifest_path);
+  if (!rst_manifest_can_name(base_name(manifest_path)))
+    return rst_fail(
+        err, RST_ERROR_USAGE,
+        "%s: the name of a manifest cannot have backslashes or control characters, for the name of its "
+        "tensors would have them, too",
+        manifest_path);
   n -= 5;
   char *path = rst_alloc(n + sizeof ENDING, 1);
   if (path == NULL) return rst_fail_memory(err, "a file name");
@@ -31,11 +43,6 @@ rst_status rst_tensors_path(const char *manifest_path, char **tensors_path, rst_
   memcpy(path + n, ENDING, sizeof ENDING);
   *tensors_path = path;
   return RST_OK;
-}
-
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
 }
 
 /* Bytes of the UTF-8 character at s, 0 when it is none (overlong, a surrogate, too large, cut short). */

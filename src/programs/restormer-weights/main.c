@@ -1,5 +1,6 @@
 /* restormer-weights: makes manifests of checkpoints, describes them, checks them. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +60,7 @@ static int run_convert(const arguments *a) {
   rst_error err;
   if (a->output == NULL)
     return cli_fail(PROGRAM, RST_ERROR_USAGE, "convert: -o OUT.json is missing (see --help)");
+  signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
   rst_status status = rst_weights_convert(a->input, a->output, &a->convert, &err);
   return status == RST_OK ? 0 : cli_fail_error(PROGRAM, status, &err);
 }
@@ -82,7 +84,7 @@ static int run_verify(const arguments *a) {
   if (status == RST_OK) status = rst_weights_verify(weights, &err);
   rst_weights_close(weights);
   if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
-  printf("%s: good\n", a->input);
+  cli_print_line(stdout, "%s: good", a->input);
   return cli_finish_stdout(PROGRAM, 0);
 }
 

@@ -19,4 +19,12 @@ echo 'not a checkpoint' >text.pth
 restormer-weights convert text.pth -o out.json 2>/dev/null
 echo "exit $?"
 try restormer-weights convert model.safetensors -o missing/out.json
-ls
+try restormer-weights convert model.safetensors -o 'back\slash.json'
+try restormer-weights convert model.safetensors -o "$(printf 'new\nline.json')"
+mkdir 'back\slash' && try restormer-weights convert model.safetensors -o 'back\slash/fine.json'
+rm -r 'back\slash'
+echo '--- no room for more than a few bytes'
+cp same.json before.json
+(ulimit -f 1 && try restormer-weights convert model.safetensors -o same.json) 2>&1 | cat
+cmp same.json before.json && cmp model.safetensors same.safetensors && rm before.json
+ls -A
