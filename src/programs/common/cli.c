@@ -189,9 +189,10 @@ static void on_signal(int number) {
   interrupted = 1;
 }
 
+/* No SA_RESTART: what waits for a pipe's other end fails then, instead of waiting for ever. */
 void cli_catch_signals(void) {
   static const int ends[] = {SIGINT, SIGTERM, SIGHUP}, errors[] = {SIGPIPE, SIGXFSZ};
-  struct sigaction catch = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+  struct sigaction catch = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
   struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
   sigemptyset(&catch.sa_mask);
   sigemptyset(&ignore.sa_mask);

@@ -145,7 +145,11 @@ static rst_status run(const cli_options *options, rst_error *err) {
   if (status == RST_OK)
     status = restore(options, model, &input, options->right ? &right : NULL, &output, err);
   if (status == RST_OK && cli_interrupted()) status = RST_CANCELLED;
-  if (status == RST_OK) status = rst_picture_write(options->output, &output, err);
+  if (status == RST_OK) {
+    status = rst_picture_write(options->output, &output, err);
+    if (status == RST_ERROR_OUTPUT && cli_interrupted())
+      status = RST_CANCELLED; /* while it waited for a pipe */
+  }
 
   rst_picture_free(&output);
   rst_picture_free(&right);

@@ -12,3 +12,12 @@ wait $!
 echo "exit $?"
 cat out.png
 ls -A
+
+echo '--- while it waits for somebody to read its output'
+mkfifo pipe.png
+restormer-cli -t 1 -w "$identity" "$pictures/rgb.png" pipe.png &
+sleep 2
+kill -s TERM $!
+wait $!
+echo "exit $?"
+ls -A
