@@ -182,8 +182,12 @@ static rst_status open_temporary(rst_output *output, const struct stat *existing
 }
 
 static rst_status open_descriptor(rst_output *output, int *fd, rst_error *err) {
-  struct stat st;
+  struct stat st, link;
   bool exists = stat(output->path, &st) == 0;
+  int reason = exists ? 0 : errno;
+  /* A link that the system does not follow (somebody else's in /tmp, a loop) is not followed by hand. */
+  if (!exists && reason != ENOENT && lstat(output->path, &link) == 0)
+    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", reason);
   if (exists && S_ISDIR(st.st_mode))
     return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", EISDIR);
   if (exists && !S_ISREG(st.st_mode)) {

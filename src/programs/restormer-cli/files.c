@@ -50,7 +50,11 @@ rst_status files_check_output(const char *output, const char *const *inputs, rst
     return RST_ERROR_USAGE;
   }
   struct stat out, in;
-  if (stat(output, &out) != 0) return check_folder(output, err);
+  if (stat(output, &out) != 0) {
+    if (errno != EACCES && errno != ELOOP) return check_folder(output, err);
+    snprintf(err->message, sizeof err->message, "%s: cannot be written: %s", output, strerror(errno));
+    return RST_ERROR_OUTPUT;
+  }
   for (; *inputs; inputs++) {
     if (stat(*inputs, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
       snprintf(err->message, sizeof err->message, "%s: is the input %s; write to another file", output,

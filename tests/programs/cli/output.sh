@@ -35,3 +35,7 @@ restormer-cli in.png umask.png && ls -l umask.png | cut -c 1-10
 
 rm -r place same
 ls -A
+
+echo '--- a link that leads nowhere'
+ln -s loop.png loop.png
+try restormer-cli in.png loop.png
