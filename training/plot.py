@@ -8,11 +8,18 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.ticker  # noqa: E402
 
 
 def read(path):
     with open(path, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    # a run that went on from a checkpoint may have logged some steps twice: the later row counts
+    kept = []
+    for row in reversed(rows):
+        if not kept or int(row["step"]) < int(kept[-1]["step"]):
+            kept.append(row)
+    rows = kept[::-1]
     return {key: [float(r[key]) for r in rows] for key in rows[0]}
 
 
@@ -28,6 +35,8 @@ def main():
     millions = [p / 1e6 for p in log["pixels"]]
     left.plot(millions, smoothed(log["loss"]), color="#2a6", lw=1.2)
     left.set(xlabel="training pixels, millions", ylabel="loss (running mean)", yscale="log")
+    left.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%.2f"))
+    left.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%.2f"))
     rates = left.twinx()
     rates.plot(millions, log["learning_rate"], color="#999", lw=0.8, ls="--")
     rates.set_ylabel("learning rate (dashed)")
