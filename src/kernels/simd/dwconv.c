@@ -18,7 +18,7 @@ RST_INLINE vf column(const slide *s, int j, vf acc, vf top, vf centre, vf bottom
 /* Starts at the left neighbour and the first pixel: offset counts floats into the rows. */
 RST_INLINE void slide_start(slide *s, const rst_dwconv *d, size_t offset, const float *weights,
                             const float *bias) {
-#pragma GCC unroll 9
+  RST_UNROLL
   for (int t = 0; t < RST_TAPS; t++) s->w[t] = vf_load(weights + t * RST_GROUP);
   s->bias = vf_load(bias);
   vf top = vf_load(d->rows[0] + offset), centre = vf_load(d->rows[1] + offset),
@@ -64,7 +64,7 @@ RST_INLINE vf gelu(vf x) {
   const vf t = vf_min(vf_splat(GELU_LIMIT), low);
   const vf s = vf_fma(t * t, vf_splat(2.0f / (GELU_LIMIT * GELU_LIMIT)), vf_splat(-1.0f));
   vf sum = vf_splat(GELU[DEGREE]);
-#pragma GCC unroll 16
+  RST_UNROLL
   for (int i = DEGREE - 1; i >= 0; i--) sum = vf_fma(sum, s, vf_splat(GELU[i]));
   return low * vf_fma(t, sum, vf_splat(0.5f));
 }

@@ -68,24 +68,24 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
   const element *w = (const element *)g->w + panel * g->w_panel;
   const int nv = np * VECTORS;
   vf acc[MAX_MR][MAX_NV];
-#pragma GCC unroll 16
+  RST_UNROLL
   for (int i = 0; i < mr; i++)
-#pragma GCC unroll 4
+    RST_UNROLL
     for (int j = 0; j < nv; j++) acc[i][j] = vf_splat(0);
   for (size_t k = 0; k < g->k; k += STEP) {
     vw wk[MAX_NV];
-#pragma GCC unroll 4
+    RST_UNROLL
     for (int j = 0; j < nv; j++)
       wk[j] = weights_load(w + (size_t)(j / VECTORS) * g->w_panel + k * RST_GROUP +
                            (size_t)(j % VECTORS) * V * STEP);
-#pragma GCC unroll 16
+    RST_UNROLL
     for (int i = 0; i < mr; i++)
-#pragma GCC unroll 4
+      RST_UNROLL
       for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], a + (size_t)i * g->a_pitch + k, wk[j]);
   }
-#pragma GCC unroll 16
+  RST_UNROLL
   for (int i = 0; i < mr; i++) {
-#pragma GCC unroll 4
+    RST_UNROLL
     for (int j = 0; j < nv; j++) {
       size_t p = panel + (size_t)(j / VECTORS), lane = (size_t)(j % VECTORS) * V;
       float *out = g->out + (pixel + (size_t)i) * g->out_pitch + p * g->out_panel + lane;

@@ -6,24 +6,24 @@ enum { MAX_ROWS = 8, MAX_NV = 4 };
 /* A block of `rows` x `nv` vectors of sums, held in registers over all pixels. */
 RST_INLINE void block(const int rows, const int nv, const rst_gram *g, size_t i0, size_t j0) {
   vf acc[MAX_ROWS][MAX_NV];
-#pragma GCC unroll 8
+  RST_UNROLL
   for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+    RST_UNROLL
     for (int j = 0; j < nv; j++)
       acc[i][j] = vf_load(g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V);
   const float *q = g->q + i0, *k = g->k + j0;
   for (size_t p = 0; p < g->pixels; p++, q += g->pitch, k += g->pitch) {
     vf kv[MAX_NV];
-#pragma GCC unroll 4
+    RST_UNROLL
     for (int j = 0; j < nv; j++) kv[j] = vf_load(k + (size_t)j * V);
-#pragma GCC unroll 8
+    RST_UNROLL
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+      RST_UNROLL
       for (int j = 0; j < nv; j++) acc[i][j] = vf_fma(vf_splat(q[i]), kv[j], acc[i][j]);
   }
-#pragma GCC unroll 8
+  RST_UNROLL
   for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+    RST_UNROLL
     for (int j = 0; j < nv; j++)
       vf_store(g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V, acc[i][j]);
 }

@@ -13,6 +13,13 @@
 
 #define RST_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop over vectors that are to stay in registers: unroll it all (up to 16 times). */
+#ifdef __clang__
+#define RST_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define RST_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* One operation a line, to be read as a table. */
 /* clang-format off */
 #if defined(__AVX512F__)
