@@ -161,7 +161,12 @@ static rst_status run(const cli_options *options, rst_error *err) {
 static void print_peak_memory(void) {
   struct rusage usage;
   if (getrusage(RUSAGE_SELF, &usage) != 0) return;
-  fprintf(stderr, "peak memory %.1f MB\n", (double)usage.ru_maxrss * 1024 / 1e6); /* ru_maxrss is in KiB */
+#ifdef __APPLE__
+  const double unit = 1; /* of ru_maxrss */
+#else
+  const double unit = 1024;
+#endif
+  fprintf(stderr, "peak memory %.1f MB\n", (double)usage.ru_maxrss * unit / 1e6);
 }
 
 int main(int argc, char **argv) {
