@@ -202,7 +202,8 @@ typedef enum rst_blend {
 } rst_blend;
 
 typedef struct rst_restore_options {
-  int threads; /* 0: as many as the process may use; the result does not depend on it */
+  int threads; /* 0: as many as the process may use; the result does not depend on it, save that more of them
+                  need more memory, which may make max_memory choose smaller tiles */
 
   /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this
    * many pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
@@ -215,7 +216,8 @@ typedef struct rst_restore_options {
   /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what max_memory
    * asks for. Attention is global, so tiles change the result. */
   size_t tile;
-  size_t overlap; /* of neighbouring tiles, pixels, at most tile - 2^(levels - 1); with tile == 0 it is chosen */
+  size_t
+      overlap; /* of neighbouring tiles, pixels, at most tile - 2^(levels - 1); with tile == 0 it is chosen */
   rst_blend blend;
 
   rst_progress progress;     /* may be NULL */
@@ -234,8 +236,8 @@ typedef struct rst_plan {
 } rst_plan;
 
 /* Plans the run of such a model on a width x height picture without doing anything. Either options may be
- * NULL. RST_ERROR_USAGE (options do not fit), RST_ERROR_MEMORY (not even the smallest tile fits into
- * max_memory). */
+ * NULL. RST_ERROR_WEIGHTS (there is no such architecture), RST_ERROR_USAGE (size or options do not fit),
+ * RST_ERROR_MEMORY (the tiles asked for, or even the smallest ones, do not fit into max_memory). */
 rst_status rst_plan_restore(const rst_architecture *architecture, const rst_model_options *model_options,
                             size_t width, size_t height, const rst_restore_options *options, rst_plan *plan,
                             rst_error *err);

@@ -14,6 +14,14 @@ static size_t min_size(size_t a, size_t b) {
 
 /* ---- Checks -------------------------------------------------------------------------------------- */
 
+static rst_status check_size(size_t width, size_t height, rst_error *err) {
+  if (width == 0 || height == 0)
+    return rst_fail(err, RST_ERROR_USAGE, "picture is %zu x %zu, expected 1 x 1 or more", width, height);
+  /* Padded and overlapping tiles cover less than that many times the picture. */
+  if (width > SIZE_MAX / 4 || height > SIZE_MAX / 4 / width) return rst_fail_memory(err, "the feature maps");
+  return RST_OK;
+}
+
 static rst_status check_options(const rst_architecture *a, const rst_restore_options *o, rst_error *err) {
   const size_t multiple = rst_architecture_multiple(a);
   if (o->window != 0 && o->window < multiple)
@@ -99,8 +107,8 @@ static double *axis_weights(const axis *a, rst_blend blend) {
 enum { MAX_CHOSEN_OVERLAP = 128 };
 
 /* Floats of the caller's size and of a tile that a tiled run keeps. */
-static uint64_t tiled_bytes(const rst_model *m, size_t width, size_t height, size_t tile) {
-  const double pixels = (double)width * (double)height + (double)tile * (double)tile;
+static uint64_t tiled_bytes(const rst_model *m, const axis *x, const axis *y) {
+  const double pixels = (double)x->length * (double)y->length + (double)x->tile * (double)y->tile;
   const double bytes = pixels * m->architecture.out_channels * sizeof(float);
   return bytes < 1e18 ? (uint64_t)bytes : UINT64_MAX / 2;
 }
@@ -119,7 +127,7 @@ static rst_status plan_of(const rst_model *m, size_t width, size_t height, const
     const axis ax = axis_of(width, tile, overlap, multiple), ay = axis_of(height, tile, overlap, multiple);
     p->tiles = ax.count * ay.count;
     status = rst_network_bytes(m, ax.tile, ay.tile, o, &p->working_bytes, err);
-    p->working_bytes = add_bytes(p->working_bytes, tiled_bytes(m, width, height, tile));
+    p->working_bytes = add_bytes(p->working_bytes, tiled_bytes(m, &ax, &ay));
   } else {
     status = rst_network_bytes(m, width, height, o, &p->working_bytes, err);
   }
@@ -156,15 +164,19 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
                   height, ceil((double)p.bytes / 1e6), floor((double)o->max_memory / 1e6));
 }
 
+static rst_status fail_tile(const rst_plan *plan, const rst_restore_options *o, rst_error *err) {
+  return rst_fail(err, RST_ERROR_MEMORY, "tiles of %zu pixels take %.0f MB, allowed are %.0f MB", o->tile,
+                  ceil((double)plan->bytes / 1e6), floor((double)o->max_memory / 1e6));
+}
+
 static rst_status make_plan(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
                             rst_plan *plan, rst_error *err) {
   *plan = (rst_plan){0};
-  rst_status status = check_options(&m->architecture, o, err);
-  if (status == RST_OK && (width == 0 || height == 0))
-    status = rst_fail(err, RST_ERROR_USAGE, "picture is %zu x %zu, expected 1 x 1 or more", width, height);
+  rst_status status = check_size(width, height, err);
+  if (status == RST_OK) status = check_options(&m->architecture, o, err);
   if (status == RST_OK) status = plan_of(m, width, height, o, o->tile, o->overlap, plan, err);
-  if (status == RST_OK && o->tile == 0 && o->max_memory != 0 && plan->bytes > o->max_memory)
-    status = choose_tiles(m, width, height, o, plan, err);
+  if (status == RST_OK && o->max_memory != 0 && plan->bytes > o->max_memory)
+    status = o->tile == 0 ? choose_tiles(m, width, height, o, plan, err) : fail_tile(plan, o, err);
   if (status != RST_OK) *plan = (rst_plan){0};
   return status;
 }
@@ -175,7 +187,8 @@ rst_status rst_plan_restore(const rst_architecture *architecture, const rst_mode
   const rst_restore_options o = options == NULL ? (rst_restore_options){0} : *options;
   rst_model *m;
   *plan = (rst_plan){0};
-  rst_status status = rst_model_outline(architecture, model_options, &m, err);
+  rst_status status = rst_architecture_check(architecture, "the model", err);
+  if (status == RST_OK) status = rst_model_outline(architecture, model_options, &m, err);
   if (status != RST_OK) return status;
   status = make_plan(m, width, height, &o, plan, err);
   rst_model_free(m);

@@ -1,9 +1,9 @@
 /* test_run_memory.c - memory of models, plans and runs: buffers that hold what sweeps ask for (which
- * AddressSanitizer sees), and every allocation failing in turn. */
+ * AddressSanitizer sees), and plans. test_out_of_memory.c lets allocations fail. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/cmocka_all.h"
-#include "support/fail_alloc.h"
 #include "support/model_fixture.h"
 
 /* ---- Buffers ------------------------------------------------------------------------------------------- */
@@ -30,8 +30,76 @@ static void bands_of_a_part_taller_than_of_the_whole(void **state) {
   random_model_free(&weights);
 }
 
+/* ---- Plans --------------------------------------------------------------------------------------------- */
+
+static rst_status plan(const rst_architecture *a, size_t width, size_t height, rst_restore_options options,
+                       rst_plan *p, rst_error *err) {
+  options.threads = 1;
+  return rst_plan_restore(a, NULL, width, height, &options, p, err);
+}
+
+/* A side near SIZE_MAX must not wrap when it is padded to whole tiles. */
+static void sizes_that_wrap(void **state) {
+  (void)state;
+  const rst_architecture a = architecture_small(8, 4);
+  static const size_t sides[][2] = {
+      {SIZE_MAX, 1}, {1, SIZE_MAX}, {SIZE_MAX - 6, 1}, {(size_t)1 << 40, (size_t)1 << 30}};
+  for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+    for (size_t tile = 0; tile <= 8; tile += 8) {
+      rst_plan p;
+      rst_error err;
+      assert_int_equal(plan(&a, sides[i][0], sides[i][1], (rst_restore_options){.tile = tile}, &p, &err),
+                       RST_ERROR_MEMORY);
+      assert_string_equal(err.message, "out of memory for the feature maps");
+    }
+}
+
+static void architectures_that_are_none(void **state) {
+  (void)state;
+  rst_architecture a = architecture_small(8, 2);
+  a.heads[0] = 0;
+  rst_plan p = {.bytes = 1};
+  rst_error err;
+  assert_int_equal(plan(&a, 8, 8, (rst_restore_options){0}, &p, &err), RST_ERROR_WEIGHTS);
+  assert_string_equal(err.message, "the model: heads[0] 0, expected a divisor of the level's width, 8");
+  assert_true(p.bytes == 0);
+  a = (rst_architecture){0};
+  assert_int_equal(plan(&a, 8, 8, (rst_restore_options){0}, &p, &err), RST_ERROR_WEIGHTS);
+}
+
+static void tiles_asked_for_keep_the_limit(void **state) {
+  (void)state;
+  const rst_architecture a = architecture_published();
+  rst_restore_options options = {.tile = 256, .overlap = 32};
+  rst_plan free_plan, p;
+  rst_error err;
+  assert_int_equal(plan(&a, 640, 480, options, &free_plan, &err), RST_OK);
+  options.max_memory = free_plan.bytes;
+  assert_int_equal(plan(&a, 640, 480, options, &p, &err), RST_OK);
+  assert_memory_equal(&p, &free_plan, sizeof p);
+  options.max_memory = 100 * 1000 * 1000;
+  assert_int_equal(plan(&a, 640, 480, options, &p, &err), RST_ERROR_MEMORY);
+  assert_non_null(strstr(err.message, "tiles of 256 pixels take "));
+  assert_non_null(strstr(err.message, " MB, allowed are 100 MB"));
+}
+
+/* Along an axis on which the picture is shorter, a tile is no longer than the picture. */
+static void tiles_larger_than_the_picture_take_no_more(void **state) {
+  (void)state;
+  const rst_architecture a = architecture_small(8, 2);
+  rst_plan wide, fitting;
+  rst_error err;
+  assert_int_equal(plan(&a, 64, 64, (rst_restore_options){.tile = 4096}, &wide, &err), RST_OK);
+  assert_int_equal(plan(&a, 64, 64, (rst_restore_options){.tile = 64}, &fitting, &err), RST_OK);
+  assert_true(wide.bytes == fitting.bytes);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(sizes_that_wrap),
+      cmocka_unit_test(architectures_that_are_none),
+      cmocka_unit_test(tiles_asked_for_keep_the_limit),
+      cmocka_unit_test(tiles_larger_than_the_picture_take_no_more),
       cmocka_unit_test(bands_of_a_part_taller_than_of_the_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
