@@ -237,7 +237,7 @@ static void consume_output(const rst_sweep *s, rst_worker *w, const void *const 
   const size_t pitch = outputs(f->conv);
   convolve(s, w, rows, n);
   for (size_t p = 0; p < n && x + p < out->width; p++) {
-    float *values = w->values[0] + p * pitch, picture[64];
+    float *values = w->values[0] + p * pitch, picture[RST_MAX_CHANNELS];
     if (f->run->model->architecture.residual) {
       rst_pixels_load(in, x + p, y, picture);
       for (int c = 0; c < out->channels; c++) values[c] += picture[c];

@@ -1,13 +1,13 @@
 /* model.c - building a model: every packed weight gets its place in one arena, then all are filled in. */
 #include "model/model.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/pages.h"
+#include "base/threads.h"
 #include "model/pack.h"
 
 /* ---- Places -------------------------------------------------------------------------------- */
@@ -231,7 +231,7 @@ static rst_status fill_frame(filler *f, rst_error *err) {
 
 /* The longest maps: columns of up or of the hidden layers, inputs of three pixels. */
 static size_t longest_map(const rst_model *m) {
-  size_t longest = 64 * RST_GROUP;
+  size_t longest = RST_MAX_CHANNELS * RST_GROUP;
   for (int l = 0; l < m->architecture.levels; l++) {
     const size_t c = rst_padded((size_t)m->architecture.dim << l);
     const size_t h = rst_padded((size_t)m->architecture.ffn_hidden[l]);
@@ -380,7 +380,7 @@ rst_status rst_model_create(const rst_weights *weights, const rst_model_options 
   } else {
     place fill = {.base = m->arena};
     take_all(&fill, m);
-    status = fill_all(weights, m, threads > 0 ? threads : omp_get_num_procs(), err);
+    status = fill_all(weights, m, rst_threads(threads), err);
   }
   if (status != RST_OK) {
     rst_model_free(m);

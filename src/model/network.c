@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/threads.h"
 #include "model/run.h"
 
 static rst_status run_stage(rst_run *run, const rst_stage *stage, int level, rst_map *map, rst_error *err) {
@@ -138,7 +139,7 @@ enum { MAX_SIDE = 1 << 28 }; /* far beyond any memory, and no product of sizes w
 static rst_status init_run(rst_run *run, const rst_model *model, size_t width, size_t height,
                            const rst_restore_options *options, rst_error *err) {
   *run = (rst_run){.model = model, .kernels = model->kernels, .planning = true, .options = options};
-  run->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
+  run->threads = rst_threads(options->threads);
   const size_t multiple = rst_architecture_multiple(&model->architecture);
   if (width > MAX_SIDE || height > MAX_SIDE) {
     run->too_large = true;

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { MAX_CHANNELS = 64, MAX_DIM = 4096, MAX_BLOCKS = 256 };
+enum { MAX_DIM = 4096, MAX_BLOCKS = 256 };
 enum { STAGE_NAME = 40 };
 
 /* ---- Ranges -------------------------------------------------------------------------------- */
@@ -37,8 +37,8 @@ rst_status rst_architecture_check(const rst_architecture *a, const char *where, 
     const char *key;
     int value, low, high;
   } ranges[] = {
-      {"in_channels", a->in_channels, 1, MAX_CHANNELS},
-      {"out_channels", a->out_channels, 1, MAX_CHANNELS},
+      {"in_channels", a->in_channels, 1, RST_MAX_CHANNELS},
+      {"out_channels", a->out_channels, 1, RST_MAX_CHANNELS},
       {"dim", a->dim, 1, MAX_DIM},
       {"number of levels", a->levels, 1, RST_MAX_LEVELS},
       {"num_refinement_blocks", a->num_refinement_blocks, 0, MAX_BLOCKS},

@@ -1,10 +1,12 @@
 /* architecture.h - what a set of hyper-parameters means: its tensors, parameters and MACs. The one list of
- * tensor names and shapes that the manifest reader, the checkpoint converter, the packer and the tests share. */
+ * tensor names and shapes that the manifest reader, the checkpoint converter, the packer and the tests share.
+ */
 #ifndef RST_WEIGHTS_ARCHITECTURE_H
 #define RST_WEIGHTS_ARCHITECTURE_H
 
 #include "restormer.h"
 
+enum { RST_MAX_CHANNELS = 64 /* of the picture, in and out */ };
 enum { RST_TENSOR_NAME = 64, RST_TENSOR_DIMS = 4, RST_MAX_HIDDEN = (1 << 20) - 1 };
 
 typedef struct rst_tensor_spec {
@@ -14,9 +16,9 @@ typedef struct rst_tensor_spec {
   size_t elements;
 } rst_tensor_spec;
 
-/* Checks that every field is in its range (channels 1..64 in and out, dim 1..4096, widths below 2^20, heads that divide the
- * width, block counts 0..256 (at least one tensor-bearing block is not required), ...). `where` begins the message.
- * RST_ERROR_WEIGHTS. */
+/* Checks that every field is in its range (channels 1..64 in and out, dim 1..4096, widths below 2^20, heads
+ * that divide the width, block counts 0..256 (at least one tensor-bearing block is not required), ...).
+ * `where` begins the message. RST_ERROR_WEIGHTS. */
 rst_status rst_architecture_check(const rst_architecture *architecture, const char *where, rst_error *err);
 
 /* All tensors in the order of the state dict; free *specs with rst_free. */
