@@ -1,0 +1,43 @@
+# The weights that ship, found from any folder: noise goes, clean pictures stay, for every kind and size of picture.
+. "$TESTS/programs/cli/functions.sh"
+weights=$TESTS/../weights
+
+# at_least DB A B: says so, or what it is instead.
+at_least() {
+  restormer-compare "$2" "$3" --min-psnr "$1" >/dev/null && echo "$(basename "$3"): at least $1 dB"
+}
+
+restormer-weights verify "$weights/denoise.json" >/dev/null && echo 'weights: whole'
+[ "$(wc -c <"$weights/denoise.safetensors")" -le 8000000 ] && echo 'weights: at most 8 MB'
+
+echo '--- samples: 20.3 and 15.3 dB before'
+folder=$PWD
+(cd / && restormer-cli -q "$DATA/cat-noise25.png" "$folder/cat.pfm")
+restormer-cli -q "$DATA/coffee-noise50.png" coffee.png
+at_least 30.8 "$DATA/cat.png" cat.pfm
+at_least 25.5 "$DATA/coffee.png" coffee.png
+
+echo '--- bf16'
+restormer-cli -q --precision bf16 "$DATA/cat-noise25.png" bf16.pfm
+at_least 50 cat.pfm bf16.pfm
+
+echo '--- clean pictures'
+restormer-cli -q "$DATA/cat.png" clean.png
+at_least 40 "$DATA/cat.png" clean.png
+
+echo '--- a grey picture: 20.3 dB before'
+restormer-cli -q -w "$identity" "$DATA/cat.png" cat.bmp # 54 bytes, then blue, green and red; rows without padding
+mkdir grey out
+{
+  echo 'P2 300 228 255'
+  tail -c +55 cat.bmp | od -An -v -tu1 | awk '{ for (i = 1; i <= NF; i++) if (n++ % 3 == 1) print $i }'
+} >grey/green.pgm
+"$BUILD_DIR/quality/quality" --sigmas 25 --float32-only grey out >/dev/null
+awk -F, '$3 == "float32" { print $1 ": " ($4 >= 27 ? "at least 27 dB" : $4 " dB") }' out/pictures.csv
+
+echo '--- any kind and size'
+for picture in "$pictures"/*.png; do
+  name=${picture##*/}
+  restormer-cli -q "$picture" "$name" && restormer-compare "$picture" "$name" >/dev/null
+  echo "$name: exit $?, white is $(restormer-compare --json "$name" "$name" | sed 's/.*"white": \([0-9]*\).*/\1/')"
+done
