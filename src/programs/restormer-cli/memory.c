@@ -1,37 +1,28 @@
 #include "memory.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t read_number(const char *path) {
-  FILE *f = fopen(path, "r");
-  if (f == NULL) return 0;
-  uint64_t value;
-  const int found = fscanf(f, "%" SCNu64, &value); /* "max" means no limit */
-  fclose(f);
-  return found == 1 ? value : 0;
-}
-
-/* The number that follows `key` in a file of such lines; 0 where there is none. */
+/* The number that follows `key` at the beginning of a line; 0 where there is none ("max" is none, too). */
 static uint64_t read_entry(const char *path, const char *key) {
   FILE *f = fopen(path, "r");
   if (f == NULL) return 0;
-  char line[256], name[64];
-  uint64_t value, found = 0;
+  char line[256];
+  uint64_t value = 0;
   while (fgets(line, sizeof line, f) != NULL)
-    if (sscanf(line, "%63s %" SCNu64, name, &value) == 2 && strcmp(name, key) == 0) found = value;
+    if (strncmp(line, key, strlen(key)) == 0) value = strtoull(line + strlen(key), NULL, 10);
   fclose(f);
-  return found;
+  return value;
 }
 
 /* What the control group (version 2) of a container leaves; 0: no limit. Cached files that nobody has used
  * lately count as its use, but make way. */
 static uint64_t group_available(void) {
-  const uint64_t limit = read_number("/sys/fs/cgroup/memory.max");
-  const uint64_t used = read_number("/sys/fs/cgroup/memory.current");
-  const uint64_t cached = read_entry("/sys/fs/cgroup/memory.stat", "inactive_file");
+  const uint64_t limit = read_entry("/sys/fs/cgroup/memory.max", "");
+  const uint64_t used = read_entry("/sys/fs/cgroup/memory.current", "");
+  const uint64_t cached = read_entry("/sys/fs/cgroup/memory.stat", "inactive_file ");
   const uint64_t held = used > cached ? used - cached : 0;
   return limit == 0 ? 0 : limit > held ? limit - held : 1;
 }
