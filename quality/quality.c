@@ -202,10 +202,12 @@ static int measure_at(measurement *m, const char *name, size_t k, const rst_pict
   rst_picture exact = {0};
   char *noisy = join(m->settings.out, "noisy.pfm"), *restored = join(m->settings.out, "restored.pfm");
   rst_status failure = degrade(m, name, k, clean, noisy, &err);
-  int status = failure;
+  int status = (int)failure;
   for (run_mode mode = 0; mode < modes_of(&m->settings) && status == 0; mode++) {
     status = run_cli(&m->settings, mode, noisy, restored);
-    if (status == 0) status = failure = judge(m, name, k, mode, restored, clean, &exact, &err);
+    if (status != 0) break;
+    failure = judge(m, name, k, mode, restored, clean, &exact, &err);
+    status = (int)failure;
   }
   if (failure != RST_OK) cli_fail(PROGRAM, failure, "%s: %s", name, err.message);
   remove(noisy);
@@ -224,7 +226,7 @@ static int measure_picture(measurement *m, const char *name) {
   free(path);
   if (failure == RST_OK) failure = pictures_to_bytes(&picture, &clean, &err);
   if (failure != RST_OK) cli_fail_error(PROGRAM, failure, &err);
-  int status = failure;
+  int status = (int)failure;
   m->sheet_column = 0;
   for (size_t k = 0; k < m->settings.sigma_count && status == 0; k++) status = measure_at(m, name, k, &clean);
   if (status == 0) put_on_sheet(m, &clean);
@@ -316,7 +318,7 @@ static int start(measurement *m) {
   if (m->csv == NULL) status = RST_ERROR_OUTPUT;
   if (status != RST_OK) cli_fail(PROGRAM, status, "%s: cannot be written: %s", path, strerror(errno));
   free(path);
-  return status;
+  return (int)status;
 }
 
 int main(int argc, char **argv) {
