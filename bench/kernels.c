@@ -21,19 +21,9 @@ static const char USAGE[] =
 
 /* ---- Shapes --------------------------------------------------------------------------------- */
 
-typedef enum kernel {
-  GEMM,
-  NORMALIZE,
-  DWCONV,
-  DWCONV_OPERAND,
-  DWCONV_GATE,
-  GRAM,
-  SQUARES,
-  ADD,
-  STORE
-} kernel;
-static const char *const KERNEL_NAMES[] = {"gemm", "normalize", "dwconv", "dwconv_operand", "dwconv_gate",
-                                           "gram", "squares",   "add",    "store"};
+typedef enum kernel { GEMM, NORMALIZE, DWCONV, DWCONV_OPERAND, DWCONV_GATE, GRAM, SQUARES, STORE } kernel;
+static const char *const KERNEL_NAMES[] = {"gemm",        "normalize", "dwconv",  "dwconv_operand",
+                                           "dwconv_gate", "gram",      "squares", "store"};
 
 /* Where the shape comes from, and its numbers: gemm k x columns, gram rows x columns, else channels. */
 typedef struct shape {
@@ -72,8 +62,6 @@ static const shape SHAPES[] = {{GEMM, "level 1 qk", 48, 96},
                                {GRAM, "a head", 48, 48},
                                {GRAM, "decoder level 1", 96, 96},
                                {SQUARES, "level 1 qk", 96, 0},
-                               {ADD, "level 1", 48, 0},
-                               {ADD, "level 2", 96, 0},
                                {STORE, "level 1", 48, 0}};
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
@@ -97,8 +85,6 @@ static work work_of(const shape *s, size_t pixels, size_t element) {
       return (work){.flop = 2 * p * a};
     case NORMALIZE:
       return (work){.bytes = 2 * p * a * e};
-    case ADD:
-      return (work){.bytes = p * a * (2 * e + 4)};
     default:
       return (work){.bytes = p * a * (e + 4)};
   }
@@ -188,9 +174,6 @@ static void call(const rst_kernels *k, const shape *s, size_t pixels) {
     case SQUARES:
       k->squares(floats, a, pixels, a, result);
       break;
-    case ADD:
-      k->add(result, a, floats, a, pixels, a);
-      break;
     default:
       k->store(result, a, floats, a, pixels, a);
   }
@@ -199,7 +182,7 @@ static void call(const rst_kernels *k, const shape *s, size_t pixels) {
 /* ---- Checking ------------------------------------------------------------------------------- */
 
 static bool gives_elements(kernel k) {
-  return k == NORMALIZE || k == DWCONV_OPERAND || k == DWCONV_GATE || k == ADD || k == STORE;
+  return k == NORMALIZE || k == DWCONV_OPERAND || k == DWCONV_GATE || k == STORE;
 }
 
 static float output(const rst_kernels *k, const shape *s, const float *from, size_t i) {

@@ -21,6 +21,13 @@ static inline size_t rst_round_up(size_t n, size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
+/* Where the sums of a product go. */
+typedef enum rst_into {
+  RST_INTO_FLOATS, /* out holds floats, which are replaced */
+  RST_ADD_FLOATS,  /* the same, added to */
+  RST_ADD_ELEMENTS /* out holds elements: a map, added to */
+} rst_into;
+
 /* out[p][c] = sum over k of a[p][k] * w[k][c] (+ bias[c]) (+ out[p][c]), for `pixels` p and `panels` * 16 c.
  * Every sum runs over k in rising order, whatever p's neighbours are.
  * Right operand, packed: w[panel][k][16] float32; bf16: w[panel][k / 2][16][2], k even. */
@@ -33,10 +40,10 @@ typedef struct rst_gemm {
   size_t w_panel; /* elements from one panel to the next */
   size_t panels;
   const float *bias; /* [panels * 16], or NULL */
-  float *out;
+  void *out;
   size_t out_pitch;
-  size_t out_panel; /* floats from one panel's columns to the next's: 16 in a row-major result */
-  bool accumulate;  /* add to out */
+  size_t out_panel; /* from one panel's columns to the next's: 16 in a row-major result */
+  rst_into into;
 } rst_gemm;
 
 /* Layer norm of each pixel without its weights, which are folded into the product that follows:
@@ -90,8 +97,7 @@ typedef struct rst_kernels {
   void (*gram)(const rst_gram *g);
   /* sums[c] += sum over n pixels of x[p][c]^2; channels is a multiple of RST_GROUP. */
   void (*squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums);
-  /* map[p][c] += values[p][c], map[p][c] = values[p][c]; channels is a multiple of RST_GROUP. */
-  void (*add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
+  /* map[p][c] = values[p][c]; channels is a multiple of RST_GROUP. */
   void (*store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
 } rst_kernels;
 

@@ -240,7 +240,7 @@ static void consume_v(const rst_sweep *sweep, rst_worker *w, const void *const r
   rst_linear m = pass->block->attention_out; /* for its bias */
   m.w = folded_at(pass->run, pass->block, cell);
   m.k = folded_k(pass->run, pass->block);
-  rst_pass_add(pass, w, w->operand[0], channels, &m, x, y, n);
+  rst_pass_add(pass, w->operand[0], channels, &m, x, y, n);
 }
 
 static void apply(rst_run *run, const rst_block *block, int level, rst_map *map) {
@@ -252,8 +252,7 @@ static void apply(rst_run *run, const rst_block *block, int level, rst_map *map)
                      .produce = rst_pass_produce,
                      .consume = consume_v,
                      .context = &pass};
-  rst_run_sweep(run, level, &sweep,
-                (rst_sweep_needs){.operand = {channels, channels}, .values = {0, channels}});
+  rst_run_sweep(run, level, &sweep, (rst_sweep_needs){.operand = {channels, channels}});
 }
 
 void rst_attention_run(rst_run *run, const rst_block *block, int level, rst_map *map) {

@@ -1,8 +1,9 @@
 /* block.c - a transformer block, in place: x += MDTA(norm1(x)), x += GDFN(norm2(x)). */
 #include "model/passes.h"
 
-rst_gemm rst_pass_gemm(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, float *out,
-                       size_t out_pitch) {
+/* out = a * linear; `into` may make that +=. */
+static rst_gemm product(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, void *out,
+                        size_t out_pitch, rst_into into) {
   return (rst_gemm){.a = a,
                     .a_pitch = a_pitch,
                     .pixels = pixels,
@@ -13,7 +14,8 @@ rst_gemm rst_pass_gemm(const rst_linear *linear, const void *a, size_t a_pitch, 
                     .bias = linear->bias,
                     .out = out,
                     .out_pitch = out_pitch,
-                    .out_panel = RST_GROUP};
+                    .out_panel = RST_GROUP,
+                    .into = into};
 }
 
 void rst_pass_produce(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n,
@@ -29,7 +31,8 @@ void rst_pass_produce(const rst_sweep *s, rst_worker *w, const void *source, siz
                                 .out = w->operand[1],
                                 .out_pitch = pitch,
                                 .next = y + 1 < s->height ? rst_map_at(s->source, x, y + 1) : NULL});
-  const rst_gemm gemm = rst_pass_gemm(pass->in, w->operand[1], pitch, n, out, s->ring_pixel / sizeof(float));
+  const rst_gemm gemm =
+      product(pass->in, w->operand[1], pitch, n, out, s->ring_pixel / sizeof(float), RST_INTO_FLOATS);
   k->gemm(&gemm);
 }
 
@@ -42,13 +45,11 @@ rst_dwconv rst_pass_dwconv(const rst_depthwise *d, const rst_sweep *s, const voi
                       .bias = d->bias};
 }
 
-void rst_pass_add(const rst_pass *pass, rst_worker *w, const void *a, size_t pitch, const rst_linear *linear,
-                  size_t x, size_t y, size_t n) {
-  const rst_kernels *k = pass->run->kernels;
-  const size_t channels = linear->panels * RST_GROUP;
-  const rst_gemm gemm = rst_pass_gemm(linear, a, pitch, n, w->values[1], channels);
-  k->gemm(&gemm);
-  k->add(rst_map_at(pass->map, x, y), channels, w->values[1], channels, n, channels);
+void rst_pass_add(const rst_pass *pass, const void *a, size_t pitch, const rst_linear *linear, size_t x,
+                  size_t y, size_t n) {
+  const rst_gemm gemm =
+      product(linear, a, pitch, n, rst_map_at(pass->map, x, y), linear->panels * RST_GROUP, RST_ADD_ELEMENTS);
+  pass->run->kernels->gemm(&gemm);
 }
 
 static void consume_ffn(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
@@ -58,7 +59,7 @@ static void consume_ffn(const rst_sweep *s, rst_worker *w, const void *const row
   rst_dwconv conv = rst_pass_dwconv(&pass->block->ffn_dwconv, s, rows, n);
   conv.channels = hidden; /* of the gate's result */
   pass->run->kernels->dwconv_gate(&conv, w->operand[0], hidden);
-  rst_pass_add(pass, w, w->operand[0], hidden, &pass->block->ffn_out, x, y, n);
+  rst_pass_add(pass, w->operand[0], hidden, &pass->block->ffn_out, x, y, n);
 }
 
 static void feed_forward(rst_run *run, const rst_block *block, int level, rst_map *map) {
@@ -71,8 +72,7 @@ static void feed_forward(rst_run *run, const rst_block *block, int level, rst_ma
                      .produce = rst_pass_produce,
                      .consume = consume_ffn,
                      .context = &pass};
-  rst_run_sweep(run, level, &sweep,
-                (rst_sweep_needs){.operand = {hidden, channels}, .values = {0, channels}});
+  rst_run_sweep(run, level, &sweep, (rst_sweep_needs){.operand = {hidden, channels}});
 }
 
 /* Multiply-adds per pixel, for the progress. */

@@ -42,7 +42,7 @@ static void produce_copy(const rst_sweep *s, rst_worker *w, const void *source, 
 /* ---- Products ---------------------------------------------------------------------------------- */
 
 static void product(const frame *f, const rst_linear *linear, const void *a, size_t a_pitch, size_t n,
-                    float *out, bool accumulate) {
+                    void *out, rst_into into) {
   f->run->kernels->gemm(&(rst_gemm){.a = a,
                                     .a_pitch = a_pitch,
                                     .pixels = n,
@@ -54,14 +54,15 @@ static void product(const frame *f, const rst_linear *linear, const void *a, siz
                                     .out = out,
                                     .out_pitch = linear->panels * RST_GROUP,
                                     .out_panel = RST_GROUP,
-                                    .accumulate = accumulate});
+                                    .into = into});
 }
 
 /* values[0] = the 3x3 convolution. Three neighbours in a ring row are one left operand. */
 static void convolve(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t n) {
   const frame *f = s->context;
   for (int i = 0; i < 3; i++)
-    product(f, &f->conv->row[i], rows[i], s->ring_pixel / f->run->kernels->element, n, w->values[0], i > 0);
+    product(f, &f->conv->row[i], rows[i], s->ring_pixel / f->run->kernels->element, n, w->values[0],
+            i > 0 ? RST_ADD_FLOATS : RST_INTO_FLOATS);
 }
 
 static size_t outputs(const rst_conv3x3 *conv) {
@@ -137,8 +138,8 @@ static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *con
     for (size_t j = 0; j < 2; j++)
       k->store((uint8_t *)w->operand[0] + j * channels * k->element, 2 * channels, corner(f, w, i, j), wide,
                n, channels);
-    product(f, f->reduce_up, w->operand[0], channels, 2 * n, w->values[1], false);
-    product(f, f->reduce_skip, row, channels, 2 * n, w->values[1], true);
+    product(f, f->reduce_up, w->operand[0], channels, 2 * n, w->values[1], RST_INTO_FLOATS);
+    product(f, f->reduce_skip, row, channels, 2 * n, w->values[1], RST_ADD_FLOATS);
     k->store(row, channels, w->values[1], channels, 2 * n, channels);
   }
 }
@@ -211,22 +212,19 @@ static void consume_skip(const rst_sweep *s, rst_worker *w, const void *const ro
   const frame *f = s->context;
   const rst_kernels *k = f->run->kernels;
   const rst_linear *skip_conv = &f->run->model->skip_conv;
-  const size_t in = outputs(f->conv), channels = skip_conv->panels * RST_GROUP;
+  const size_t in = outputs(f->conv);
   convolve(s, w, rows, n);
   k->store(w->operand[0], in, w->values[0], in, n, in);
-  product(f, skip_conv, w->operand[0], in, n, w->values[1], false);
-  k->add(rst_map_at(f->out, x, y), channels, w->values[1], channels, n, channels);
+  product(f, skip_conv, w->operand[0], in, n, rst_map_at(f->out, x, y), RST_ADD_ELEMENTS);
 }
 
 void rst_skip_conv_run(rst_run *run, rst_map *map) {
   const rst_model *m = run->model;
   const frame f = {.run = run, .conv = &m->patch_embed, .out = map};
-  const size_t in = rst_padded((size_t)m->architecture.in_channels),
-               channels = m->skip_conv.panels * RST_GROUP;
+  const size_t in = rst_padded((size_t)m->architecture.in_channels);
   rst_sweep sweep = picture_sweep(run, &f, consume_skip);
   rst_run_sweep(run, 0, &sweep,
-                (rst_sweep_needs){.operand = {outputs(f.conv)},
-                                  .values = {outputs(f.conv), channels > in ? channels : in}});
+                (rst_sweep_needs){.operand = {outputs(f.conv)}, .values = {outputs(f.conv), in}});
 }
 
 static void consume_output(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,

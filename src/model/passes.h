@@ -25,13 +25,8 @@ rst_produce rst_pass_produce;
 /* The depthwise convolution of ring rows. */
 rst_dwconv rst_pass_dwconv(const rst_depthwise *d, const rst_sweep *s, const void *const rows[3], size_t n);
 
-/* map[x .. x + n)[y] += a * linear, where `a` has a row of `pitch` elements per pixel, and w and w_panel may
- * replace those of `linear`. Needs values[1] of the padded channels. */
-void rst_pass_add(const rst_pass *pass, rst_worker *w, const void *a, size_t pitch, const rst_linear *linear,
-                  size_t x, size_t y, size_t n);
-
-/* out = a * linear. */
-rst_gemm rst_pass_gemm(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, float *out,
-                       size_t out_pitch);
+/* map[x .. x + n)[y] += a * linear, where `a` has a row of `pitch` elements per pixel. */
+void rst_pass_add(const rst_pass *pass, const void *a, size_t pitch, const rst_linear *linear, size_t x,
+                  size_t y, size_t n);
 
 #endif

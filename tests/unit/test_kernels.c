@@ -158,13 +158,17 @@ static void check_value(const buffer *b, size_t i, double expected, double toler
 
 typedef struct gemm_case {
   size_t pixels, k, panels, a_extra, out_extra; /* beyond the pitches that the shape needs */
-  bool bias, accumulate, by_panel;              /* by_panel: each panel's result in a map of its own */
+  bool bias, by_panel;                          /* by_panel: each panel's result in a map of its own */
+  rst_into into;
   kind how;
 } gemm_case;
 
+static const char *const INTO_NAMES[] = {"", ", added to floats", ", added to elements"};
+enum { INTOS = sizeof INTO_NAMES / sizeof *INTO_NAMES };
+
 static void describe_gemm(const rst_kernels *k, const gemm_case *c, char *out, size_t n) {
   snprintf(out, n, "gemm %s, %s: pixels %zu, k %zu, panels %zu%s%s%s", table_name(k), KIND_NAMES[c->how],
-           c->pixels, c->k, c->panels, c->bias ? ", bias" : "", c->accumulate ? ", accumulate" : "",
+           c->pixels, c->k, c->panels, c->bias ? ", bias" : "", INTO_NAMES[c->into],
            c->by_panel ? ", by panel" : "");
 }
 
@@ -187,7 +191,7 @@ static void check_gemm_result(const rst_kernels *k, const rst_gemm *g, const buf
         largest = fmax(largest, fmax(fabs(left), fabs(right)));
       }
       if (g->bias != NULL) sum += get(bias, c), size += fabs(get(bias, c));
-      if (g->accumulate) sum += get(before, at), size += fabs(get(before, at));
+      if (g->into != RST_INTO_FLOATS) sum += get(before, at), size += fabs(get(before, at));
       /* Products and operands below the normal numbers may be flushed to zero. */
       const double flushed = (double)g->k * (double)FLT_MIN * largest;
       check_value(out, at, sum, ((double)g->k + 4) * EPSILON * size + flushed, what);
@@ -202,7 +206,7 @@ static void check_gemm_alone(const rst_kernels *k, const rst_gemm *g, const buff
     rst_gemm one = *g;
     one.pixels = 1;
     one.a = (const char *)g->a + p * g->a_pitch * k->element;
-    one.out = (float *)alone.data + p * g->out_pitch;
+    one.out = (char *)alone.data + p * g->out_pitch * alone.element;
     k->gemm(&one);
   }
   if (memcmp(alone.data, out->data, out->count * out->element) != 0)
@@ -221,8 +225,8 @@ static void check_gemm(const rst_kernels *k, const gemm_case *c) {
   buffer a = filled(k->element, (c->pixels - 1) * a_pitch + c->k, c->how, 1);
   buffer w = filled(k->element, c->panels * w_panel, c->how, 2);
   buffer bias = filled(4, columns, c->how, 3);
-  buffer out = new_buffer(4, out_count);
-  for (size_t p = 0; c->accumulate && p < c->pixels; p++)
+  buffer out = new_buffer(c->into == RST_ADD_ELEMENTS ? k->element : 4, out_count);
+  for (size_t p = 0; c->into != RST_INTO_FLOATS && p < c->pixels; p++)
     for (size_t i = 0; i < columns; i++)
       set(&out, p * out_pitch + i / RST_GROUP * out_panel + i % RST_GROUP,
           number(c->how, 4, p * columns + i));
@@ -238,7 +242,7 @@ static void check_gemm(const rst_kernels *k, const gemm_case *c) {
                       .out = out.data,
                       .out_pitch = out_pitch,
                       .out_panel = out_panel,
-                      .accumulate = c->accumulate};
+                      .into = c->into};
   k->gemm(&g);
   check_gemm_result(k, &g, &a, &w, &bias, &before, &out, what);
   check_untouched(&out, out_pitch, c->pixels * (c->by_panel ? c->panels : 1),
@@ -264,7 +268,7 @@ static void gemm_shapes(const rst_kernels *k) {
                              .a_extra = mix % 3 * 2,
                              .out_extra = mix % 2 * 16,
                              .bias = mix % 2 == 0,
-                             .accumulate = mix / 2 % 2 == 0,
+                             .into = (rst_into)(mix % INTOS),
                              .by_panel = mix % 5 == 0,
                              .how = mix % 7 == 0 ? WIDE : RANDOM};
         check_gemm(k, &c);
@@ -273,12 +277,12 @@ static void gemm_shapes(const rst_kernels *k) {
 
 static void gemm_extremes(const rst_kernels *k) {
   for (int how = 0; how < KINDS; how++)
-    for (int options = 0; options < 4; options++) {
+    for (int options = 0; options < 2 * INTOS; options++) {
       const gemm_case c = {.pixels = 19,
                            .k = 34,
                            .panels = 5,
                            .bias = options % 2 == 1,
-                           .accumulate = options / 2 == 1,
+                           .into = (rst_into)(options / 2),
                            .how = (kind)how};
       check_gemm(k, &c);
     }
@@ -395,7 +399,8 @@ static void check_dwconv_result(const rst_dwconv *d, form f, const buffer *out, 
         const double x1 = expected, x2 = tap_sum(d, p, c + d->channels, &size2);
         const double error2 = 11 * EPSILON * size2 + 10 * (double)FLT_MIN;
         /* gelu has a slope of at most 1.13, and an error of its own. */
-        const double error1 = 1.13 * tolerance + (out->element == 2 ? GELU_ERROR_BF16 : GELU_ERROR) * fmax(1, fabs(x1));
+        const double error1 =
+            1.13 * tolerance + (out->element == 2 ? GELU_ERROR_BF16 : GELU_ERROR) * fmax(1, fabs(x1));
         expected = oracle_gelu(x1) * x2;
         tolerance =
             error1 * fabs(x2) + (fabs(oracle_gelu(x1)) + error1) * error2 + 2 * EPSILON * fabs(expected);
@@ -492,7 +497,8 @@ static void gelu_over_its_range(const rst_kernels *k) {
       }
       gelu_of(k, x, PIXELS, &out);
       for (size_t i = 0; i < COUNT; i++)
-        check_value(&out, i, oracle_gelu((double)x[i]), (out.element == 2 ? GELU_ERROR_BF16 : GELU_ERROR) * fmax(1, fabs((double)x[i])), what);
+        check_value(&out, i, oracle_gelu((double)x[i]),
+                    (out.element == 2 ? GELU_ERROR_BF16 : GELU_ERROR) * fmax(1, fabs((double)x[i])), what);
     }
   release(&out);
 }
@@ -587,40 +593,30 @@ static void squares(const rst_kernels *k) {
   for (int how = 0; how < KINDS; how++) check_squares(k, 48, 65, 16, (kind)how);
 }
 
-/* ---- add, store ------------------------------------------------------------------------------------------
+/* ---- store -----------------------------------------------------------------------------------------------
  */
 
-static void check_add_store(const rst_kernels *k, bool adds, size_t channels, size_t pixels, size_t extra,
-                            kind how) {
+static void check_store(const rst_kernels *k, size_t channels, size_t pixels, size_t extra, kind how) {
   char what[160];
-  snprintf(what, sizeof what, "%s %s, %s: channels %zu, pixels %zu", adds ? "add" : "store", table_name(k),
-           KIND_NAMES[how], channels, pixels);
+  snprintf(what, sizeof what, "store %s, %s: channels %zu, pixels %zu", table_name(k), KIND_NAMES[how],
+           channels, pixels);
   const size_t pitch = channels + extra, values_pitch = channels + 3 * extra;
   buffer map = new_buffer(k->element, pixels * pitch);
   buffer values = filled(4, (pixels - 1) * values_pitch + channels, how, 1);
+  k->store(map.data, pitch, values.data, values_pitch, pixels, channels);
   for (size_t p = 0; p < pixels; p++)
-    for (size_t c = 0; c < channels; c++) set(&map, p * pitch + c, number(how, 2, p * channels + c));
-  buffer before = copy(&map);
-  (adds ? k->add : k->store)(map.data, pitch, values.data, values_pitch, pixels, channels);
-  for (size_t p = 0; p < pixels; p++)
-    for (size_t c = 0; c < channels; c++) {
-      const double value = get(&values, p * values_pitch + c);
-      const double expected = adds ? get(&before, p * pitch + c) + value : value;
-      check_value(&map, p * pitch + c, expected, adds ? EPSILON * fabs(expected) : 0, what);
-    }
+    for (size_t c = 0; c < channels; c++)
+      check_value(&map, p * pitch + c, get(&values, p * values_pitch + c), 0, what);
   check_untouched(&map, pitch, pixels, channels, what);
   release(&map);
   release(&values);
-  release(&before);
 }
 
-static void add_and_store(const rst_kernels *k) {
+static void store(const rst_kernels *k) {
   for (size_t groups = 1; groups <= 6; groups++)
     for (size_t pixels = 1; pixels <= 9; pixels++)
-      for (int adds = 0; adds < 2; adds++)
-        check_add_store(k, adds == 1, groups * RST_GROUP, pixels, (groups + pixels) % 3 * 16, RANDOM);
-  for (int how = 0; how < KINDS; how++)
-    for (int adds = 0; adds < 2; adds++) check_add_store(k, adds == 1, 48, 5, 16, (kind)how);
+      check_store(k, groups * RST_GROUP, pixels, (groups + pixels) % 3 * 16, RANDOM);
+  for (int how = 0; how < KINDS; how++) check_store(k, 48, 5, 16, (kind)how);
 }
 
 /* Rounding to bf16 is to nearest, ties to even; NaN and infinities stay what they are. */
@@ -679,7 +675,7 @@ OVER_TABLES(gelu_over_its_range)
 OVER_TABLES(gram_shapes)
 OVER_TABLES(gram_extremes)
 OVER_TABLES(squares)
-OVER_TABLES(add_and_store)
+OVER_TABLES(store)
 OVER_TABLES(store_rounds_to_bf16)
 
 int main(void) {
@@ -696,7 +692,7 @@ int main(void) {
       cmocka_unit_test(test_gram_shapes),
       cmocka_unit_test(test_gram_extremes),
       cmocka_unit_test(test_squares),
-      cmocka_unit_test(test_add_and_store),
+      cmocka_unit_test(test_store),
       cmocka_unit_test(test_store_rounds_to_bf16),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

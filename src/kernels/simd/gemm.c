@@ -60,6 +60,18 @@ RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
 }
 #endif
 
+/* V sums go to out[at ..]. */
+RST_INLINE void put(const rst_gemm *g, size_t at, vf sum) {
+  if (g->into == RST_ADD_ELEMENTS) {
+    element *map = (element *)g->out + at;
+    element_store(map, element_load(map) + sum);
+    return;
+  }
+  float *out = (float *)g->out + at;
+  if (g->into == RST_ADD_FLOATS) sum = vf_load(out) + sum;
+  vf_store(out, sum);
+}
+
 enum { MAX_MR = 14, MAX_NV = 4 };
 
 /* One block; mr and np are constants after inlining, so that acc lives in registers. */
@@ -69,9 +81,8 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
   const int nv = np * VECTORS;
   vf acc[MAX_MR][MAX_NV];
   RST_UNROLL
-  for (int i = 0; i < mr; i++)
-    RST_UNROLL
-    for (int j = 0; j < nv; j++) acc[i][j] = vf_splat(0);
+  for (int i = 0; i < mr; i++) RST_UNROLL
+  for (int j = 0; j < nv; j++) acc[i][j] = vf_splat(0);
   for (size_t k = 0; k < g->k; k += STEP) {
     vw wk[MAX_NV];
     RST_UNROLL
@@ -79,20 +90,17 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
       wk[j] = weights_load(w + (size_t)(j / VECTORS) * g->w_panel + k * RST_GROUP +
                            (size_t)(j % VECTORS) * V * STEP);
     RST_UNROLL
-    for (int i = 0; i < mr; i++)
-      RST_UNROLL
-      for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], a + (size_t)i * g->a_pitch + k, wk[j]);
+    for (int i = 0; i < mr; i++) RST_UNROLL
+    for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], a + (size_t)i * g->a_pitch + k, wk[j]);
   }
   RST_UNROLL
   for (int i = 0; i < mr; i++) {
     RST_UNROLL
     for (int j = 0; j < nv; j++) {
       size_t p = panel + (size_t)(j / VECTORS), lane = (size_t)(j % VECTORS) * V;
-      float *out = g->out + (pixel + (size_t)i) * g->out_pitch + p * g->out_panel + lane;
       vf sum = acc[i][j];
       if (g->bias != NULL) sum = sum + vf_load(g->bias + p * RST_GROUP + lane);
-      if (g->accumulate) sum = vf_load(out) + sum;
-      vf_store(out, sum);
+      put(g, (pixel + (size_t)i) * g->out_pitch + p * g->out_panel + lane, sum);
     }
   }
 }

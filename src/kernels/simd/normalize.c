@@ -40,15 +40,6 @@ void RST_KERNEL(normalize)(const rst_normalize *n) {
   }
 }
 
-void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
-                     size_t channels) {
-  for (size_t p = 0; p < n; p++) {
-    element *out = (element *)map + p * map_pitch;
-    const float *in = values + p * pitch;
-    for (size_t c = 0; c < channels; c += V) element_store(out + c, element_load(out + c) + vf_load(in + c));
-  }
-}
-
 void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
                        size_t channels) {
   for (size_t p = 0; p < n; p++) {

@@ -13,6 +13,5 @@ const rst_kernels RST_KERNEL(kernels) = {
     .dwconv_gate = RST_KERNEL(dwconv_gate),
     .gram = RST_KERNEL(gram),
     .squares = RST_KERNEL(squares),
-    .add = RST_KERNEL(add),
     .store = RST_KERNEL(store),
 };

@@ -147,8 +147,6 @@ void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(gram)(const rst_gram *g);
 void RST_KERNEL(squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums);
-void RST_KERNEL(add)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
-                     size_t channels);
 void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
                        size_t channels);
 
