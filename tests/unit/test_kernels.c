@@ -503,6 +503,41 @@ static void gelu_over_its_range(const rst_kernels *k) {
   release(&out);
 }
 
+/* What is not a number stays none, infinities and huge numbers become themselves or next to nothing, and tiny
+ * ones their halves. The numbers are the bias of a convolution of zeros. */
+static void gelu_of_special_numbers(const rst_kernels *k) {
+  static const float zeros[2 * RST_GROUP * RST_TAPS];
+  const float numbers[RST_GROUP] = {NAN,       -NAN,   INFINITY,  -INFINITY,  0x1p127F,  -0x1p127F,
+                                    1e10F,     -1e10F, 0x1p-126F, -0x1p-126F, 0x1p-140F, -0x1p-140F,
+                                    0x1p-149F, 0,      -0.0F,     1};
+  float bias[2 * RST_GROUP];
+  for (size_t c = 0; c < RST_GROUP; c++) bias[c] = numbers[c], bias[RST_GROUP + c] = 1;
+  const rst_dwconv d = {.rows = {zeros, zeros, zeros},
+                        .pitch = 2 * (size_t)RST_GROUP,
+                        .pixels = 1,
+                        .channels = RST_GROUP,
+                        .weights = zeros,
+                        .bias = bias};
+  buffer out = new_buffer(k->element, RST_GROUP);
+  k->dwconv_gate(&d, out.data, RST_GROUP);
+  const double error = is_bf16(k) ? GELU_ERROR_BF16 : GELU_ERROR;
+  char what[96];
+  snprintf(what, sizeof what, "gelu of special numbers, %s", table_name(k));
+  for (size_t c = 0; c < RST_GROUP; c++) {
+    const double x = (double)numbers[c];
+    if (isnan(x) || x == (double)INFINITY) {
+      if (isnan(x) ? !isnan(get(&out, c)) : get(&out, c) != x)
+        fail_msg("%s: of %g is %g", what, x, get(&out, c));
+    } else if (fabs(x) < 1e-20) {
+      check_value(&out, c, x / 2, error * fabs(x), what);
+    } else {
+      const double cut_off = 8; /* beyond it the error of a negative number grows no more */
+      check_value(&out, c, x < -cut_off ? 0 : oracle_gelu(x), error * fmax(1, fmin(-x, cut_off)), what);
+    }
+  }
+  release(&out);
+}
+
 /* ---- gram ------------------------------------------------------------------------------------------------
  */
 
@@ -672,6 +707,7 @@ OVER_TABLES(normalize_extremes)
 OVER_TABLES(dwconv_shapes)
 OVER_TABLES(dwconv_extremes)
 OVER_TABLES(gelu_over_its_range)
+OVER_TABLES(gelu_of_special_numbers)
 OVER_TABLES(gram_shapes)
 OVER_TABLES(gram_extremes)
 OVER_TABLES(squares)
@@ -689,6 +725,7 @@ int main(void) {
       cmocka_unit_test(test_dwconv_shapes),
       cmocka_unit_test(test_dwconv_extremes),
       cmocka_unit_test(test_gelu_over_its_range),
+      cmocka_unit_test(test_gelu_of_special_numbers),
       cmocka_unit_test(test_gram_shapes),
       cmocka_unit_test(test_gram_extremes),
       cmocka_unit_test(test_squares),

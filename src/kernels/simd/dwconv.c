@@ -2,6 +2,7 @@
  *
  * Per group of channels the pixels pass by: each new column of three values is worth a tap to three outputs,
  * so that nine weights stay in registers and an output costs three loads for nine multiply-adds. */
+#include "kernels/simd/gelu.h"
 #include "kernels/simd/vector.h"
 
 /* The sums of a vector of channels while it slides over the pixels. */
@@ -39,34 +40,6 @@ RST_INLINE vf slide_next(slide *s, const rst_dwconv *d, size_t offset) {
   s->middle = column(s, 1, s->left, top, centre, bottom);
   s->left = column(s, 0, s->bias, top, centre, bottom);
   return out;
-}
-
-/* x Phi(x). Phi(x) - 1/2 is x times a polynomial in x^2, a minimax fit of x (x P - Phi) / max(1, |x|) up to
- * the limit in powers of 2 x^2 / limit^2 - 1 (which keeps the terms small: in powers of x^2 they would
- * cancel). Beyond the limit Phi is 0 or 1. The fits err by 4e-8 and 2e-5, the tails by 2e-8 and 4e-6; float32
- * arithmetic adds about 2e-7. */
-#if RST_BF16
-static const float GELU_LIMIT = 4.5f; /* the result keeps 8 bits: half the polynomial will do */
-static const float GELU[] = {1.569029540e-01f,  -7.714883983e-02f, 5.476734415e-02f,
-                             -4.081944749e-02f, 2.803982608e-02f,  -1.603663526e-02f,
-                             1.125708036e-02f,  -9.847507812e-03f, 3.998893313e-03f};
-#else
-static const float GELU_LIMIT = 5.5f;
-static const float GELU[] = {1.285519302e-01f, -6.417245418e-02f, 4.773694649e-02f, -3.878800198e-02f,
-                             3.208284825e-02f, -2.610512078e-02f, 2.027842216e-02f, -1.470217574e-02f,
-                             1.050571632e-02f, -7.612871472e-03f, 4.165391903e-03f, -1.288097701e-03f,
-                             1.089219702e-03f, -1.347635058e-03f, 5.149715580e-04f};
-#endif
-
-RST_INLINE vf gelu(vf x) {
-  enum { DEGREE = sizeof GELU / sizeof *GELU - 1 };
-  const vf low = vf_max(vf_splat(-GELU_LIMIT), x); /* in this order a NaN in x comes through */
-  const vf t = vf_min(vf_splat(GELU_LIMIT), low);
-  const vf s = vf_fma(t * t, vf_splat(2.0f / (GELU_LIMIT * GELU_LIMIT)), vf_splat(-1.0f));
-  vf sum = vf_splat(GELU[DEGREE]);
-  RST_UNROLL
-  for (int i = DEGREE - 1; i >= 0; i--) sum = vf_fma(sum, s, vf_splat(GELU[i]));
-  return low * vf_fma(t, sum, vf_splat(0.5f));
 }
 
 void RST_KERNEL(dwconv)(const rst_dwconv *d, float *out, size_t pitch) {
