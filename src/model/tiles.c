@@ -72,11 +72,15 @@ static size_t tile_start(const axis *a, size_t i) {
   return min_size(i * a->stride, a->padded - a->tile);
 }
 
-/* Weight of pixel x in tile i. Pixels near a tile's inner borders lack neighbours: the ramp from 0 to 1 takes
- * the middle third of the overlap, so that they count for nothing. */
+/* Where tile i ends within the picture. */
+static size_t tile_end(const axis *a, size_t i) {
+  return min_size(tile_start(a, i) + a->tile, a->length);
+}
+
+/* Weight of pixel x in tile i, which holds it. Pixels near a tile's inner borders lack neighbours: the ramp
+ * from 0 to 1 takes the middle third of the overlap, so that they count for nothing. */
 static double tile_weight(const axis *a, size_t i, size_t x, rst_blend blend) {
   const size_t start = tile_start(a, i), end = start + a->tile;
-  if (x < start || x >= end) return 0;
   if (blend == RST_BLEND_UNIFORM) return 1;
   double weight = 1;
   if (i > 0) {
@@ -90,26 +94,23 @@ static double tile_weight(const axis *a, size_t i, size_t x, rst_blend blend) {
   return weight;
 }
 
-/* weights[i * length + x]: the share of tile i in pixel x. */
-static double *axis_weights(const axis *a, rst_blend blend) {
-  double *weights = rst_alloc_zeroed(a->count, a->length * sizeof *weights);
-  if (weights == NULL) return NULL;
-  for (size_t x = 0; x < a->length; x++) {
-    double sum = 0;
-    for (size_t i = 0; i < a->count; i++) sum += weights[i * a->length + x] = tile_weight(a, i, x, blend);
-    for (size_t i = 0; i < a->count; i++) weights[i * a->length + x] /= sum;
-  }
-  return weights;
+/* The sum over the tiles of each pixel's weights; NULL when there is no memory. */
+static double *weight_sums(const axis *a, rst_blend blend) {
+  double *sums = rst_alloc_zeroed(a->length, sizeof *sums);
+  for (size_t i = 0; sums != NULL && i < a->count; i++)
+    for (size_t x = tile_start(a, i); x < tile_end(a, i); x++) sums[x] += tile_weight(a, i, x, blend);
+  return sums;
 }
 
 /* ---- Plan ------------------------------------------------------------------------------------------ */
 
 enum { MAX_CHOSEN_OVERLAP = 128 };
 
-/* Floats of the caller's size and of a tile that a tiled run keeps. */
+/* What a tiled run keeps: floats of the caller's size and of a tile, and the weights of the blending. */
 static uint64_t tiled_bytes(const rst_model *m, const axis *x, const axis *y) {
   const double pixels = (double)x->length * (double)y->length + (double)x->tile * (double)y->tile;
-  const double bytes = pixels * m->architecture.out_channels * sizeof(float);
+  const double weights = (double)x->length + (double)y->length + (double)x->tile;
+  const double bytes = pixels * m->architecture.out_channels * sizeof(float) + weights * sizeof(double);
   return bytes < 1e18 ? (uint64_t)bytes : UINT64_MAX / 2;
 }
 
@@ -202,10 +203,11 @@ typedef struct tiled {
   const rst_pixels *input, *output;
   const rst_restore_options *options;
   axis x, y;
-  double *x_weights, *y_weights;
-  float *tile;  /* [tile height][tile width][channels]: one tile's result */
-  float *total; /* [height][width][channels] */
-  size_t done;  /* tiles */
+  double *x_sums, *y_sums; /* weights of all tiles at a column, a row */
+  double *shares;          /* [tile width]: the tile's shares in its columns */
+  float *tile;             /* [tile height][tile width][channels]: one tile's result */
+  float *total;            /* [height][width][channels] */
+  size_t done;             /* tiles */
 } tiled;
 
 static bool tile_progress(void *user, double fraction) {
@@ -226,15 +228,19 @@ static rst_pixels view(const tiled *t, size_t x, size_t y) {
 
 static void blend_tile(const tiled *t, const rst_pixels *result, size_t i, size_t j, size_t x0, size_t y0) {
   const size_t channels = (size_t)result->channels;
-  for (size_t y = 0; y < result->height; y++)
+  const rst_blend blend = t->options->blend;
+  for (size_t x = 0; x < result->width; x++)
+    t->shares[x] = tile_weight(&t->x, i, x0 + x, blend) / t->x_sums[x0 + x];
+  for (size_t y = 0; y < result->height; y++) {
+    const double share = tile_weight(&t->y, j, y0 + y, blend) / t->y_sums[y0 + y];
     for (size_t x = 0; x < result->width; x++) {
-      const float weight =
-          (float)(t->x_weights[i * t->x.length + x0 + x] * t->y_weights[j * t->y.length + y0 + y]);
+      const float weight = (float)(t->shares[x] * share);
       const float *from = t->tile + (y * result->width + x) * channels;
       float *to = t->total + ((y0 + y) * t->x.length + x0 + x) * channels;
       if (weight > 0)
         for (size_t c = 0; c < channels; c++) to[c] += weight * from[c];
     }
+  }
 }
 
 static rst_status run_tile(tiled *t, size_t i, size_t j, rst_error *err) {
@@ -275,18 +281,20 @@ static rst_status restore_tiled(const rst_model *m, const rst_pixels *in, const 
   tiled t = {.model = m, .input = in, .output = out, .options = o};
   t.x = axis_of(in->width, plan->tile, plan->overlap, multiple);
   t.y = axis_of(in->height, plan->tile, plan->overlap, multiple);
-  t.x_weights = axis_weights(&t.x, o->blend);
-  t.y_weights = axis_weights(&t.y, o->blend);
+  t.x_sums = weight_sums(&t.x, o->blend);
+  t.y_sums = weight_sums(&t.y, o->blend);
+  t.shares = rst_alloc(t.x.tile, sizeof *t.shares);
   t.tile = rst_alloc(t.x.tile * t.y.tile, channels * sizeof *t.tile);
   size_t pixels;
   if (rst_mul(in->width, in->height, &pixels)) t.total = rst_alloc_zeroed(pixels, channels * sizeof *t.total);
   rst_status status;
-  if (t.x_weights == NULL || t.y_weights == NULL || t.tile == NULL || t.total == NULL)
+  if (t.x_sums == NULL || t.y_sums == NULL || t.shares == NULL || t.tile == NULL || t.total == NULL)
     status = rst_fail_memory(err, "the tiles");
   else
     status = run_tiles(&t, err);
-  rst_free(t.x_weights);
-  rst_free(t.y_weights);
+  rst_free(t.x_sums);
+  rst_free(t.y_sums);
+  rst_free(t.shares);
   rst_free(t.tile);
   rst_free(t.total);
   return status;
