@@ -101,7 +101,7 @@ UP := $(if $(filter /%,$(BUILD)),$(shell realpath -m --relative-to=$(BUILD) $(CU
 $(BUILD)/obj/src/programs/restormer-cli/defaults.o: EXTRA_CFLAGS = -DRST_SOURCE_WEIGHTS='"$(UP)/weights"'
 
 # Unit tests and the tests' own tools see the internal headers and the support code.
-WRAP := -Wl,--wrap=aligned_alloc # tests can make the allocations of the library fail
+WRAP := -Wl,--wrap=aligned_alloc,--wrap=mmap # tests can make the allocations of the library fail
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS = -Itests
 $(TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(BUILD)/librestormer.a
 	@mkdir -p $(@D)

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "support/cmocka_all.h"
 
@@ -10,10 +11,21 @@ static atomic_long countdown = LONG_MAX; /* allocations until the one that fails
 
 void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__real_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
+void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
+
+static bool is_the_one(void) {
+  return atomic_fetch_sub(&countdown, 1) == 0;
+}
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-  if (atomic_fetch_sub(&countdown, 1) == 0) return NULL;
-  return __real_aligned_alloc(alignment, size);
+  return is_the_one() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+/* Mapped files are no allocations. */
+void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset) {
+  if ((flags & MAP_ANONYMOUS) != 0 && is_the_one()) return MAP_FAILED;
+  return __real_mmap(address, length, protection, flags, file, offset);
 }
 
 void fail_alloc_after(size_t n) {

@@ -1,5 +1,5 @@
 /* fail_alloc.h - making the library's allocations fail in turn. Every allocation of the library ends in
- * aligned_alloc, which the tests are linked to replace (-Wl,--wrap=aligned_alloc). */
+ * aligned_alloc or an anonymous mmap, which the tests are linked to replace (-Wl,--wrap=). */
 #ifndef RST_TEST_FAIL_ALLOC_H
 #define RST_TEST_FAIL_ALLOC_H
 
