@@ -95,36 +95,25 @@ RST_INLINE float vf_sum(vf v) {
 #if RST_BF16
 typedef uint16_t element;
 /* Loads / stores V elements as float32. */
-#if defined(__AVX512F__)
+typedef uint16_t vector_of_halves __attribute__((vector_size(2 * V)));
+typedef uint32_t vector_of_bits __attribute__((vector_size(4 * V)));
 RST_INLINE vf element_load(const element *p) {
-  return _mm512_castsi512_ps(
-      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+  vector_of_halves half;
+  memcpy(&half, p, sizeof half);
+  return (vf)(__builtin_convertvector(half, vector_of_bits) << 16);
 }
 RST_INLINE void element_store(element *p, vf v) {
 #if defined(__AVX512BF16__)
-  __m256i h = (__m256i)_mm512_cvtneps_pbh(v);
+  const vector_of_halves half = (vector_of_halves)_mm512_cvtneps_pbh(v);
 #else
-  __m512i bits = _mm512_castps_si512(v);
-  __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-  rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits,
-                                 _mm512_set1_epi32(0x400000));
-  __m256i h = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+  /* rst_f32_to_bf16 in all lanes */
+  const vector_of_bits bits = (vector_of_bits)v, nan = (vector_of_bits)(v != v);
+  const vector_of_bits rounded = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
+  const vector_of_halves half =
+      __builtin_convertvector(((nan & quiet) | (~nan & rounded)) >> 16, vector_of_halves);
 #endif
-  _mm256_storeu_si256((__m256i *)p, h);
+  memcpy(p, &half, sizeof half);
 }
-#else
-RST_INLINE vf element_load(const element *p) {
-  float lane[V];
-  for (int i = 0; i < V; i++) lane[i] = rst_bf16_to_f32(p[i]);
-  return vf_load(lane);
-}
-RST_INLINE void element_store(element *p, vf v) {
-  float lane[V];
-  vf_store(lane, v);
-  for (int i = 0; i < V; i++) p[i] = rst_f32_to_bf16(lane[i]);
-}
-#endif
 #else
 typedef float element;
 RST_INLINE vf element_load(const element *p) {
