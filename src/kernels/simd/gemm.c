@@ -19,34 +19,24 @@ RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
   return _mm512_dpbf16_ps(acc, (__m512bh)_mm512_set1_epi32(pair), w);
 }
 #else
+/* Without them, the same products one by one, of the same rounded operands. The first of a pair is the low
+ * half. */
 typedef struct vw {
   vf even, odd;
 } vw;
-#if defined(__AVX512F__)
-RST_INLINE vw weights_load(const element *w) {
-  __m512i pairs = _mm512_loadu_si512(w);
-  return (vw){_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
-              _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000)))};
+RST_INLINE vw pairs(vector_of_bits both) {
+  return (vw){(vf)(both << 16), (vf)(both & 0xffff0000u)};
 }
-#elif defined(__AVX2__)
 RST_INLINE vw weights_load(const element *w) {
-  __m256i pairs = _mm256_loadu_si256((const __m256i *)w);
-  return (vw){_mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)),
-              _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000)))};
+  vector_of_bits both;
+  memcpy(&both, w, sizeof both);
+  return pairs(both);
 }
-#else
-RST_INLINE vw weights_load(const element *w) {
-  float even[V], odd[V];
-  for (int i = 0; i < V; i++) {
-    even[i] = rst_bf16_to_f32(w[2 * i]);
-    odd[i] = rst_bf16_to_f32(w[2 * i + 1]);
-  }
-  return (vw){vf_load(even), vf_load(odd)};
-}
-#endif
 RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
-  acc = vf_fma(vf_splat(rst_bf16_to_f32(a[0])), w.even, acc);
-  return vf_fma(vf_splat(rst_bf16_to_f32(a[1])), w.odd, acc);
+  uint32_t pair;
+  memcpy(&pair, a, sizeof pair);
+  const vw x = pairs(pair - (vector_of_bits){0}); /* in all lanes */
+  return vf_fma(x.odd, w.odd, vf_fma(x.even, w.even, acc));
 }
 #endif
 #else
