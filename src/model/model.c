@@ -157,7 +157,8 @@ static rst_status read_norm(filler *f, const char *prefix, const char *name, siz
   return status;
 }
 
-static rst_status fill_attention(filler *f, const rst_block *b, const char *prefix, rst_error *err) {
+static rst_status fill_attention(filler *f, const rst_block *b, rst_error *err) {
+  const char *prefix = b->prefix;
   const size_t c = b->channels, padded = rst_padded(c);
   const bool bf16 = is_bf16(f);
   rst_fold norm;
@@ -179,9 +180,10 @@ static rst_status fill_attention(filler *f, const rst_block *b, const char *pref
                          (float *)(uintptr_t)b->temperature, err);
 }
 
-static rst_status fill_block(filler *f, const rst_block *b, const char *prefix, rst_error *err) {
+static rst_status fill_block(filler *f, const rst_block *b, rst_error *err) {
+  const char *prefix = b->prefix;
   const size_t c = b->channels, h = b->hidden, padded = rst_padded(h);
-  rst_status status = b->attention ? fill_attention(f, b, prefix, err) : RST_OK;
+  rst_status status = b->attention ? fill_attention(f, b, err) : RST_OK;
   rst_fold norm;
   if (status == RST_OK) status = read_norm(f, prefix, "norm2", c, &norm, err);
   if (status != RST_OK) return status;
@@ -241,29 +243,6 @@ static size_t longest_map(const rst_model *m) {
   return longest;
 }
 
-/* The names' beginning of a block's tensors. */
-static void block_prefix(const rst_model *m, size_t block, char *prefix, size_t size) {
-  const rst_architecture *a = &m->architecture;
-  const rst_block *b = &m->blocks[block];
-#define WITHIN(stage) ((size_t)(b - (stage).blocks) < (stage).count && b >= (stage).blocks)
-  for (int l = 0; l < a->levels; l++) {
-    if (WITHIN(m->encoder[l])) {
-      const size_t i = (size_t)(b - m->encoder[l].blocks);
-      if (l == a->levels - 1)
-        snprintf(prefix, size, "latent.%zu.", i);
-      else
-        snprintf(prefix, size, "encoder_level%d.%zu.", l + 1, i);
-      return;
-    }
-    if (WITHIN(m->decoder[l])) {
-      snprintf(prefix, size, "decoder_level%d.%zu.", l + 1, (size_t)(b - m->decoder[l].blocks));
-      return;
-    }
-  }
-#undef WITHIN
-  snprintf(prefix, size, "refinement.%zu.", (size_t)(b - m->refinement.blocks));
-}
-
 /* Task 0 is the frame, task i the block i - 1. */
 static rst_status fill_task(const rst_weights *weights, const rst_model *m, size_t task, rst_error *err) {
   const size_t longest = longest_map(m);
@@ -277,9 +256,7 @@ static rst_status fill_task(const rst_weights *weights, const rst_model *m, size
   } else if (task == 0) {
     status = fill_frame(&f, err);
   } else {
-    char prefix[RST_TENSOR_NAME];
-    block_prefix(m, task - 1, prefix, sizeof prefix);
-    status = fill_block(&f, &m->blocks[task - 1], prefix, err);
+    status = fill_block(&f, &m->blocks[task - 1], err);
   }
   rst_free(f.rows);
   rst_free(f.ks);
@@ -309,14 +286,17 @@ static rst_status fill_all(const rst_weights *weights, const rst_model *m, int t
 
 /* ---- Stages -------------------------------------------------------------------------------- */
 
-static rst_stage next_stage(rst_model *m, size_t *used, int count, int level, size_t channels,
-                            int hidden_level) {
+static rst_stage next_stage(rst_model *m, size_t *used, const char *name, int count, int level,
+                            size_t channels, int hidden_level) {
   rst_stage stage = {m->blocks + *used, (size_t)count};
-  for (size_t i = 0; i < stage.count; i++)
-    stage.blocks[i] = (rst_block){.channels = channels,
-                                  .hidden = (size_t)m->architecture.ffn_hidden[hidden_level],
-                                  .heads = (size_t)m->architecture.heads[level],
-                                  .attention = m->architecture.attention[level]};
+  for (size_t i = 0; i < stage.count; i++) {
+    rst_block *b = &stage.blocks[i];
+    *b = (rst_block){.channels = channels,
+                     .hidden = (size_t)m->architecture.ffn_hidden[hidden_level],
+                     .heads = (size_t)m->architecture.heads[level],
+                     .attention = m->architecture.attention[level]};
+    snprintf(b->prefix, sizeof b->prefix, "%s.%zu.", name, i);
+  }
   *used += stage.count;
   return stage;
 }
@@ -325,13 +305,19 @@ static void lay_out_stages(rst_model *m) {
   const rst_architecture *a = &m->architecture;
   size_t used = 0;
   const int top_hidden = a->levels > 1 ? 1 : 0; /* width 2 * dim is that of the second level */
-  for (int l = 0; l < a->levels; l++)
-    m->encoder[l] = next_stage(m, &used, a->num_blocks[l], l, (size_t)a->dim << l, l);
-  for (int l = a->levels - 2; l > 0; l--)
-    m->decoder[l] = next_stage(m, &used, a->num_blocks[l], l, (size_t)a->dim << l, l);
-  if (a->levels > 1)
-    m->decoder[0] = next_stage(m, &used, a->num_blocks[0], 0, rst_top_channels(a), top_hidden);
-  m->refinement = next_stage(m, &used, a->num_refinement_blocks, 0, rst_top_channels(a), top_hidden);
+  char name[RST_TENSOR_NAME / 2];
+  for (int l = 0; l < a->levels; l++) {
+    snprintf(name, sizeof name, "encoder_level%d", l + 1);
+    m->encoder[l] = next_stage(m, &used, l == a->levels - 1 ? "latent" : name, a->num_blocks[l], l,
+                               (size_t)a->dim << l, l);
+  }
+  for (int l = a->levels - 2; l >= 0; l--) {
+    snprintf(name, sizeof name, "decoder_level%d", l + 1);
+    m->decoder[l] = next_stage(m, &used, name, a->num_blocks[l], l,
+                               l > 0 ? (size_t)a->dim << l : rst_top_channels(a), l > 0 ? l : top_hidden);
+  }
+  m->refinement =
+      next_stage(m, &used, "refinement", a->num_refinement_blocks, 0, rst_top_channels(a), top_hidden);
 }
 
 static size_t count_blocks(const rst_architecture *a) {

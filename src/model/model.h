@@ -25,6 +25,7 @@ typedef struct rst_depthwise {
 /* A transformer block. Layer norms' weights and biases are folded into the products that follow them.
  * Channels are padded to groups: q | k side by side, x1 | x2 (the gate's two halves) side by side. */
 typedef struct rst_block {
+  char prefix[RST_TENSOR_NAME]; /* of its tensors' names: "encoder_level1.0." */
   size_t channels, hidden, heads;
   bool attention;
   rst_linear qk, v;
