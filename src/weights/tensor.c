@@ -1,5 +1,7 @@
+#include <endian.h>
 #include <string.h>
 
+#include "base/bfloat16.h"
 #include "base/file.h"
 #include "weights/weights.h"
 
@@ -26,19 +28,31 @@ static float from_bits(uint32_t bits) {
 }
 
 static uint16_t load16(const uint8_t *p) {
-  return (uint16_t)(p[0] | p[1] << 8);
+  uint16_t value;
+  memcpy(&value, p, sizeof value);
+  return le16toh(value);
 }
 
 static uint32_t load32(const uint8_t *p) {
-  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+  uint32_t value;
+  memcpy(&value, p, sizeof value);
+  return le32toh(value);
 }
 
+static uint32_t bits_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+/* All cases are worked out and one of them is masked in, without a branch: compilers make vectors of that. */
 static float half_to_float(uint16_t half) {
-  uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 1023;
-  if (exponent == 31) return from_bits(sign | 0x7f800000 | mantissa << 13); /* Inf, or NaN with its payload */
-  if (exponent > 0) return from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
-  float magnitude = (float)mantissa * 0x1p-24f; /* zero and subnormals: exact in float32 */
-  return sign != 0 ? -magnitude : magnitude;
+  const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half & 0x7c00, mantissa = half & 0x3ff;
+  const uint32_t tiny = bits_of((float)(int32_t)mantissa * 0x1p-24f); /* zero and subnormals: exact */
+  const uint32_t special = 0 - (uint32_t)(exponent == 0x7c00);        /* Inf, or NaN with its payload */
+  const uint32_t normal = (((exponent | mantissa) << 13) + (112u << 23)) | (special & 0x7f800000);
+  const uint32_t is_tiny = 0 - (uint32_t)(exponent == 0);
+  return from_bits(sign | (is_tiny & tiny) | (~is_tiny & normal));
 }
 
 void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float *out) {
@@ -51,7 +65,7 @@ void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float
       for (size_t i = 0; i < count; i++) out[i] = half_to_float(load16(p + 2 * i));
       break;
     case RST_DTYPE_BF16:
-      for (size_t i = 0; i < count; i++) out[i] = from_bits((uint32_t)load16(p + 2 * i) << 16);
+      for (size_t i = 0; i < count; i++) out[i] = rst_bf16_to_f32(load16(p + 2 * i));
       break;
   }
 }
