@@ -108,15 +108,19 @@ static bool is_bf16(const filler *f) {
   return f->model->kernels->precision == RST_PRECISION_BF16;
 }
 
+/* The arena is ours: what the model calls const is written here, once. */
+static rst_packed packed(const rst_linear *l, const ptrdiff_t *ks) {
+  return (rst_packed){.ks = ks, .k = l->k, .w = (void *)(uintptr_t)l->w, .bias = (float *)(uintptr_t)l->bias};
+}
+
 /* Packs the 1x1 convolution `name` with the columns that f->rows holds; inputs [first, first + count). */
 static rst_status fill_linear(filler *f, const rst_linear *l, const char *prefix, const char *name,
                               size_t first, size_t count, const rst_fold *fold, bool bf16, rst_error *err) {
   map_range(f->ks, 0, first, count, l->k);
-  /* The arena is ours: what the model calls const is written here, once. */
+  const rst_packed to = packed(l, f->ks);
   return rst_pack_linear(rst_weights_path(f->weights), tensor_of(f, prefix, name, ".weight"),
-                         l->bias == NULL ? NULL : tensor_of(f, prefix, name, ".bias"),
-                         (rst_matrix_map){f->rows, f->ks}, fold, bf16, l->k, l->panels,
-                         (void *)(uintptr_t)l->w, (float *)(uintptr_t)l->bias, err);
+                         l->bias == NULL ? NULL : tensor_of(f, prefix, name, ".bias"), f->rows, l->panels,
+                         fold, bf16, &to, 1, err);
 }
 
 static rst_status fill_depthwise(filler *f, const rst_depthwise *d, const char *prefix, const char *name,
@@ -130,18 +134,17 @@ static rst_status fill_depthwise(filler *f, const rst_depthwise *d, const char *
 static rst_status fill_conv(filler *f, const rst_conv3x3 *c, const char *name, rst_error *err) {
   const rst_tensor *t = tensor_of(f, "", name, ".weight");
   const size_t in = t->shape[1], padded = rst_padded(in);
+  rst_packed to[3];
   for (size_t row = 0; row < 3; row++) {
-    const rst_linear *l = &c->row[row];
+    ptrdiff_t *ks = f->ks + row * 3 * padded;
     for (size_t column = 0; column < 3; column++)
       for (size_t i = 0; i < padded; i++)
-        f->ks[column * padded + i] = i < in ? (ptrdiff_t)(i * RST_TAPS + row * 3 + column) : RST_NO_SOURCE;
-    rst_status status = rst_pack_linear(rst_weights_path(f->weights), t,
-                                        l->bias == NULL ? NULL : tensor_of(f, "", name, ".bias"),
-                                        (rst_matrix_map){f->rows, f->ks}, NULL, is_bf16(f), l->k, l->panels,
-                                        (void *)(uintptr_t)l->w, (float *)(uintptr_t)l->bias, err);
-    if (status != RST_OK) return status;
+        ks[column * padded + i] = i < in ? (ptrdiff_t)(i * RST_TAPS + row * 3 + column) : RST_NO_SOURCE;
+    to[row] = packed(&c->row[row], ks);
   }
-  return RST_OK;
+  return rst_pack_linear(rst_weights_path(f->weights), t,
+                         c->row[0].bias == NULL ? NULL : tensor_of(f, "", name, ".bias"), f->rows,
+                         c->row[0].panels, NULL, is_bf16(f), to, 3, err);
 }
 
 /* Reads a layer norm into the scratch. */
@@ -231,13 +234,13 @@ static rst_status fill_frame(filler *f, rst_error *err) {
   return fill_conv(f, &m->output, "output", err);
 }
 
-/* The longest maps: columns of up or of the hidden layers, inputs of three pixels. */
+/* The longest maps: columns of the hidden layers, inputs of nine pixels. */
 static size_t longest_map(const rst_model *m) {
   size_t longest = RST_MAX_CHANNELS * RST_GROUP;
   for (int l = 0; l < m->architecture.levels; l++) {
     const size_t c = rst_padded((size_t)m->architecture.dim << l);
     const size_t h = rst_padded((size_t)m->architecture.ffn_hidden[l]);
-    longest = longest > 8 * c ? longest : 8 * c;
+    longest = longest > RST_TAPS * c ? longest : RST_TAPS * c;
     longest = longest > 2 * h ? longest : 2 * h;
   }
   return longest;

@@ -6,12 +6,14 @@
 
 enum { RST_NO_SOURCE = -1 };
 
-/* Where the packed matrix takes its columns (outputs) and k's (inputs) from: column c comes from row rows[c]
- * of the tensor, k from the element ks[k] of that row; RST_NO_SOURCE is padding, zero. */
-typedef struct rst_matrix_map {
-  const ptrdiff_t *rows; /* [panels * 16] */
-  const ptrdiff_t *ks;   /* [k] */
-} rst_matrix_map;
+/* A packed matrix: k i comes from the element ks[i] of each row of the tensor, or is zero where that is
+ * RST_NO_SOURCE. */
+typedef struct rst_packed {
+  const ptrdiff_t *ks; /* [k] */
+  size_t k;
+  void *w;     /* elements, as rst_gemm has them */
+  float *bias; /* [panels * 16], or NULL */
+} rst_packed;
 
 /* A layer norm's weights ahead of the matrix, folded in: W diag(weight), and W bias into the bias. */
 typedef struct rst_fold {
@@ -19,11 +21,12 @@ typedef struct rst_fold {
   const float *bias;   /* the same, or NULL */
 } rst_fold;
 
-/* Fills `panels` panels w from `tensor`, and `bias` (where it is not NULL) from `tensor_bias` (or 0) and the
- * fold. `bf16` tells the element type. RST_ERROR_WEIGHTS names a tensor with a value that is not finite. */
+/* Packs `count` matrices from the same rows of `tensor`: column c of each from rows[c], zero where that is
+ * RST_NO_SOURCE. Biases are those of `tensor_bias` (or 0) and of the fold. `bf16` tells the element type.
+ * RST_ERROR_WEIGHTS names a tensor with a value that is not finite. */
 rst_status rst_pack_linear(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
-                           rst_matrix_map map, const rst_fold *fold, bool bf16, size_t k, size_t panels,
-                           void *w, float *bias, rst_error *err);
+                           const ptrdiff_t *rows, size_t panels, const rst_fold *fold, bool bf16,
+                           const rst_packed *to, size_t count, rst_error *err);
 
 /* Fills depthwise weights [columns / 16][9][16] and bias [columns] from rows rows[c] of [n, 1, 3, 3]. */
 rst_status rst_pack_depthwise(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
