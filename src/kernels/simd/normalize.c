@@ -1,43 +1,79 @@
 /* normalize.c - layer norm over the channels of a pixel, and the passes that move maps. */
-#include <math.h>
-
 #include "kernels/simd/vector.h"
 
 static const float EPSILON = 1e-5f;
-enum { CACHE_LINE = 64 };
+
+/* Pixels of a block are normalized together: no sum waits for another pixel's, and one square root serves
+ * several. A pixel's arithmetic is the same in any block. */
+enum { BLOCK = 16, CACHE_LINE = 64 };
+
+/* The sums of each vector's lanes, divided by the count of channels. */
+RST_INLINE void block_means(const vf lanes[BLOCK], float count, float means[BLOCK]) {
+  for (int p = 0; p < BLOCK; p += 4) vf_sums(lanes + p, means + p);
+  for (int p = 0; p < BLOCK; p += V) vf_store(means + p, vf_load(means + p) / vf_splat(count));
+}
+
+/* last[] is 1 in the lanes of the last group that hold channels: the padding must not count. */
+RST_INLINE vf sum_of_squares(const element *x, vf mean, size_t padded, const float last[RST_GROUP]) {
+  vf squares = vf_splat(0);
+  size_t c = 0;
+  for (; c < padded - RST_GROUP; c += V) {
+    vf d = element_load(x + c) - mean;
+    squares = vf_fma(d, d, squares);
+  }
+  for (size_t i = 0; i < RST_GROUP; i += V) {
+    vf d = (element_load(x + c + i) - mean) * vf_load(last + i);
+    squares = vf_fma(d, d, squares);
+  }
+  return squares;
+}
+
+RST_INLINE void normalize_block(const rst_normalize *n, size_t first, size_t pixels, size_t padded,
+                                const float last[RST_GROUP]) {
+  const float count = (float)n->channels;
+  const element *x = (const element *)n->x + first * n->x_pitch;
+  element *out = (element *)n->out + first * n->out_pitch;
+  vf lanes[BLOCK];
+  float mean[BLOCK], scale[BLOCK];
+  for (size_t p = 0; p < BLOCK; p++) lanes[p] = vf_splat(0);
+  for (size_t p = 0; p < pixels; p++)
+    for (size_t c = 0; c < padded; c += V) lanes[p] = lanes[p] + element_load(x + p * n->x_pitch + c);
+  block_means(lanes, count, mean);
+  for (size_t p = 0; p < pixels; p++)
+    lanes[p] = sum_of_squares(x + p * n->x_pitch, vf_splat(mean[p]), padded, last);
+  block_means(lanes, count, scale);
+  for (int p = 0; p < BLOCK; p += V)
+    vf_store(scale + p, vf_splat(1) / vf_sqrt(vf_load(scale + p) + vf_splat(EPSILON)));
+  for (size_t p = 0; p < pixels; p++, x += n->x_pitch, out += n->out_pitch) {
+    const vf centre = vf_splat(n->centred ? mean[p] : 0), factor = vf_splat(scale[p]);
+    size_t c = 0;
+    for (; c < padded - RST_GROUP; c += V) element_store(out + c, (element_load(x + c) - centre) * factor);
+    for (size_t i = 0; i < RST_GROUP; i += V)
+      element_store(out + c + i, (element_load(x + c + i) - centre) * factor * vf_load(last + i));
+  }
+}
+
+RST_INLINE void normalize(const rst_normalize *n, size_t padded) {
+  float last[RST_GROUP];
+  for (size_t i = 0; i < RST_GROUP; i++) last[i] = padded - RST_GROUP + i < n->channels ? 1.0f : 0.0f;
+  for (size_t first = 0; first < n->pixels; first += BLOCK) {
+    const size_t pixels = n->pixels - first < BLOCK ? n->pixels - first : BLOCK;
+    for (size_t p = first; n->next != NULL && p < first + pixels; p++)
+      for (size_t c = 0; c < padded; c += CACHE_LINE / sizeof(element))
+        __builtin_prefetch((const element *)n->next + p * n->x_pitch + c, 0, 2);
+    normalize_block(n, first, pixels, padded, last);
+  }
+}
 
 void RST_KERNEL(normalize)(const rst_normalize *n) {
   const size_t padded = rst_round_up(n->channels, RST_GROUP);
-  const float count = (float)n->channels;
-  /* 1 in the lanes of the last group that hold channels: the padding must not count in the variance. */
-  float last[RST_GROUP];
-  for (size_t i = 0; i < RST_GROUP; i++) last[i] = padded - RST_GROUP + i < n->channels ? 1.0f : 0.0f;
-  for (size_t p = 0; p < n->pixels; p++) {
-    const element *x = (const element *)n->x + p * n->x_pitch;
-    element *out = (element *)n->out + p * n->out_pitch;
-    if (n->next != NULL)
-      for (size_t c = 0; c < padded; c += CACHE_LINE / sizeof(element))
-        __builtin_prefetch((const element *)n->next + p * n->x_pitch + c, 0, 2);
-    vf sum = vf_splat(0);
-    for (size_t c = 0; c < padded; c += V) sum = sum + element_load(x + c);
-    const vf mean = vf_splat(vf_sum(sum) / count);
-    vf squares = vf_splat(0);
-    size_t c = 0;
-    for (; c < padded - RST_GROUP; c += V) {
-      vf d = element_load(x + c) - mean;
-      squares = vf_fma(d, d, squares);
-    }
-    for (size_t i = 0; i < RST_GROUP; i += V) {
-      vf d = (element_load(x + c + i) - mean) * vf_load(last + i);
-      squares = vf_fma(d, d, squares);
-    }
-    const vf scale = vf_splat(1.0f / sqrtf(vf_sum(squares) / count + EPSILON));
-    const vf centre = n->centred ? mean : vf_splat(0);
-    for (c = 0; c < padded - RST_GROUP; c += V)
-      element_store(out + c, (element_load(x + c) - centre) * scale);
-    for (size_t i = 0; i < RST_GROUP; i += V)
-      element_store(out + c + i, (element_load(x + c + i) - centre) * scale * vf_load(last + i));
-  }
+  /* The widths of the full model's first levels are constants, so that their loops are unrolled. */
+  if (padded == 48)
+    normalize(n, 48);
+  else if (padded == 96)
+    normalize(n, 96);
+  else
+    normalize(n, padded);
 }
 
 void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,

@@ -4,6 +4,7 @@
 #ifndef RST_KERNELS_SIMD_VECTOR_H
 #define RST_KERNELS_SIMD_VECTOR_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,6 +33,7 @@ RST_INLINE vf vf_splat(float x) { return _mm512_set1_ps(x); }
 RST_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 RST_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+RST_INLINE vf vf_sqrt(vf v) { return _mm512_sqrt_ps(v); }
 #elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 enum { V = 8, REGISTERS = 16 };
@@ -42,6 +44,7 @@ RST_INLINE vf vf_splat(float x) { return _mm256_set1_ps(x); }
 RST_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 RST_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+RST_INLINE vf vf_sqrt(vf v) { return _mm256_sqrt_ps(v); }
 #elif defined(__ARM_NEON) && !defined(RST_PORTABLE)
 #include <arm_neon.h>
 enum { V = 4, REGISTERS = 32 };
@@ -52,6 +55,7 @@ RST_INLINE vf vf_splat(float x) { return vdupq_n_f32(x); }
 RST_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 RST_INLINE vf vf_min(vf a, vf b) { return vminq_f32(a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return vmaxq_f32(a, b); }
+RST_INLINE vf vf_sqrt(vf v) { return vsqrtq_f32(v); }
 #else
 /* Any processor that the compiler knows: GNU vector extensions, which SSE2 and others map to. */
 enum { V = 4, REGISTERS = 16 };
@@ -68,26 +72,31 @@ RST_INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; } /* two roundings wh
 RST_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 RST_INLINE vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
+RST_INLINE vf vf_sqrt(vf v) { return (vf){sqrtf(v[0]), sqrtf(v[1]), sqrtf(v[2]), sqrtf(v[3])}; }
 #endif
 
 /* clang-format on */
 enum { VECTORS = RST_GROUP / V }; /* vectors in a group */
 
-/* The sum of the lanes, in halves. */
+/* The sums of the lanes of four vectors, each in halves. */
 #if defined(__AVX2__) && defined(__FMA__)
-RST_INLINE float vf_sum(vf v) {
+RST_INLINE __m128 vf_quarters(vf v) {
 #if defined(__AVX512F__)
   __m256 w = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
 #else
   __m256 w = v;
 #endif
-  __m128 x = _mm_add_ps(_mm256_castps256_ps128(w), _mm256_extractf128_ps(w, 1));
-  x = _mm_add_ps(x, _mm_movehl_ps(x, x));
-  return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+  return _mm_add_ps(_mm256_castps256_ps128(w), _mm256_extractf128_ps(w, 1));
+}
+RST_INLINE void vf_sums(const vf v[4], float sums[4]) {
+  __m128 a = vf_quarters(v[0]), b = vf_quarters(v[1]), c = vf_quarters(v[2]), d = vf_quarters(v[3]);
+  __m128 ab = _mm_add_ps(_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+  __m128 cd = _mm_add_ps(_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab)));
 }
 #else
-RST_INLINE float vf_sum(vf v) {
-  return (v[0] + v[2]) + (v[1] + v[3]);
+RST_INLINE void vf_sums(const vf v[4], float sums[4]) {
+  for (int i = 0; i < 4; i++) sums[i] = (v[i][0] + v[i][2]) + (v[i][1] + v[i][3]);
 }
 #endif
 
