@@ -21,9 +21,9 @@ static const char USAGE[] =
 
 /* ---- Shapes --------------------------------------------------------------------------------- */
 
-typedef enum kernel { GEMM, NORMALIZE, DWCONV, DWCONV_OPERAND, DWCONV_GATE, GRAM, SQUARES, STORE } kernel;
-static const char *const KERNEL_NAMES[] = {"gemm",        "normalize", "dwconv",  "dwconv_operand",
-                                           "dwconv_gate", "gram",      "squares", "store"};
+typedef enum kernel { GEMM, NORMALIZE, DWCONV_OPERAND, DWCONV_GRAM, DWCONV_GATE, GRAM, STORE } kernel;
+static const char *const KERNEL_NAMES[] = {"gemm",        "normalize", "dwconv_operand", "dwconv_gram",
+                                           "dwconv_gate", "gram",      "store"};
 
 /* Where the shape comes from, and its numbers: gemm k x columns, gram rows x columns, else channels. */
 typedef struct shape {
@@ -49,9 +49,9 @@ static const shape SHAPES[] = {{GEMM, "level 1 qk", 48, 96},
                                {NORMALIZE, "level 1", 48, 0},
                                {NORMALIZE, "level 2", 96, 0},
                                {NORMALIZE, "level 4", 384, 0},
-                               {DWCONV, "level 1 qk", 96, 0},
-                               {DWCONV, "level 2 qk", 192, 0},
-                               {DWCONV, "level 4 qk", 768, 0},
+                               {DWCONV_GRAM, "level 1 qk", 96, 0},
+                               {DWCONV_GRAM, "level 2 qk", 192, 0},
+                               {DWCONV_GRAM, "level 4 qk", 768, 0},
                                {DWCONV_OPERAND, "level 1 v", 48, 0},
                                {DWCONV_OPERAND, "level 2 v", 96, 0},
                                {DWCONV_OPERAND, "level 4 v", 384, 0},
@@ -61,7 +61,6 @@ static const shape SHAPES[] = {{GEMM, "level 1 qk", 48, 96},
                                {DWCONV_GATE, "level 4", 1024, 0},
                                {GRAM, "a head", 48, 48},
                                {GRAM, "decoder level 1", 96, 96},
-                               {SQUARES, "level 1 qk", 96, 0},
                                {STORE, "level 1", 48, 0}};
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
@@ -76,13 +75,12 @@ static work work_of(const shape *s, size_t pixels, size_t element) {
     case GEMM:
     case GRAM:
       return (work){.flop = 2 * p * a * (double)s->b};
-    case DWCONV:
     case DWCONV_OPERAND:
       return (work){.flop = 2 * RST_TAPS * p * a};
+    case DWCONV_GRAM: /* and the squares */
+      return (work){.flop = 2 * (RST_TAPS + 1) * p * a};
     case DWCONV_GATE: /* the convolutions of both halves */
       return (work){.flop = 4 * RST_TAPS * p * a};
-    case SQUARES:
-      return (work){.flop = 2 * p * a};
     case NORMALIZE:
       return (work){.bytes = 2 * p * a * e};
     default:
@@ -152,27 +150,24 @@ static void call(const rst_kernels *k, const shape *s, size_t pixels) {
                                     .out = result,
                                     .out_pitch = a});
       break;
-    case DWCONV:
-      k->dwconv(&d, result, a);
-      break;
     case DWCONV_OPERAND:
       k->dwconv_operand(&d, result, a);
+      break;
+    case DWCONV_GRAM:
+      k->dwconv_gram(&d, result, a + RST_GROUP, result + OUTPUT / 2);
       break;
     case DWCONV_GATE:
       k->dwconv_gate(&d, result, a);
       break;
     case GRAM:
-      k->gram(&(rst_gram){.q = floats,
-                          .k = floats + a,
-                          .pitch = a + b,
+      k->gram(&(rst_gram){.x = elements,
+                          .pitch = a + b + RST_GROUP,
                           .pixels = pixels,
+                          .k = a,
                           .rows = a,
                           .columns = b,
                           .sums = result,
                           .sums_pitch = b});
-      break;
-    case SQUARES:
-      k->squares(floats, a, pixels, a, result);
       break;
     default:
       k->store(result, a, floats, a, pixels, a);
@@ -182,7 +177,7 @@ static void call(const rst_kernels *k, const shape *s, size_t pixels) {
 /* ---- Checking ------------------------------------------------------------------------------- */
 
 static bool gives_elements(kernel k) {
-  return k == NORMALIZE || k == DWCONV_OPERAND || k == DWCONV_GATE || k == STORE;
+  return k == NORMALIZE || k == DWCONV_OPERAND || k == DWCONV_GRAM || k == DWCONV_GATE || k == STORE;
 }
 
 static float output(const rst_kernels *k, const shape *s, const float *from, size_t i) {
@@ -203,8 +198,9 @@ static bool agrees(const rst_kernels *k, const shape *s, size_t pixels) {
   memset(result, 0, OUTPUT * sizeof *result);
   call(k, s, pixels);
   const float tolerance = k->element == 2 && gives_elements(s->kernel) ? 0x1p-7F : 1e-5F;
-  const size_t row = s->kernel == GRAM ? s->b : s->kernel == GEMM ? s->b + RST_GROUP : s->a;
-  for (size_t i = 0; i < COMPARED && i / row < (s->kernel == SQUARES ? 1 : pixels); i++) {
+  const size_t columns = s->kernel == GEMM || s->kernel == GRAM ? s->b : s->a;
+  const size_t row = s->kernel == GEMM || s->kernel == DWCONV_GRAM ? columns + RST_GROUP : columns;
+  for (size_t i = 0; i < COMPARED && i / row < pixels; i++) {
     const float want = output(k, s, expected, i), found = output(k, s, result, i);
     if (!(fabsf(found - want) <= tolerance * (4 + fabsf(want)))) {
       printf("%s %s %s %s: element %zu is %.9g, portable %.9g\n", rst_isa_name(k->isa),
@@ -255,7 +251,7 @@ static bool measure(const rst_kernels *k, const char *filter, size_t pixels, dou
     snprintf(text, sizeof text, s->b > 0 ? "%zu x %zu" : "%zu", s->a, s->b);
     printf("%-15s %-20s %11s %10.2f", KERNEL_NAMES[s->kernel], s->where, text, time * 1e6);
     /* Only the products of elements can use dot products; the rest is float32. */
-    const double limit = s->kernel == GEMM && dot_peak > 0 ? dot_peak : peak;
+    const double limit = (s->kernel == GEMM || s->kernel == GRAM) && dot_peak > 0 ? dot_peak : peak;
     if (w.flop > 0) printf(" %9.1f %6.1f%%\n", w.flop / time * 1e-9, 100 * w.flop / time / limit);
     if (w.bytes > 0) printf(" %9s %7s %6.1f\n", "", "", w.bytes / time * 1e-9);
     fflush(stdout);

@@ -71,12 +71,15 @@ typedef struct rst_dwconv {
   const float *bias;    /* [channels] */
 } rst_dwconv;
 
-/* sums[i][j] += sum over pixels of q[p][i] * k[p][j], i < rows, j < columns rounded up to a group (what
- * stands past `columns` is of no meaning). Reads k up to the rounded column. */
+/* sums[i][j] += sum over pixels of x[p][q + i] * x[p][k + j], i < rows, j < columns rounded up to a group
+ * (what stands past `columns` is of no meaning). Reads x up to the rounded column. The pixels of one call are
+ * summed before they are added. x is [pixel][pitch] float32; bf16: [pixel / 2][pitch][2], where an odd last
+ * pixel stands beside zeros. */
 typedef struct rst_gram {
-  const float *q, *k;
+  const void *x; /* elements */
   size_t pitch;
   size_t pixels;
+  size_t q, k; /* first channels of the two */
   size_t rows, columns;
   float *sums;
   size_t sums_pitch; /* floats from row to row: columns rounded up or more */
@@ -88,15 +91,14 @@ typedef struct rst_kernels {
   size_t element; /* bytes */
   void (*gemm)(const rst_gemm *g);
   void (*normalize)(const rst_normalize *n);
-  /* The convolution's result as floats, as elements, and as the elements of gelu(first half) * second half:
-   * for that the input has 2 * channels, weights and bias as many. GELU is x/2 (1 + erf(x / sqrt 2)), with an
-   * absolute error below 4e-7 * max(1, |x|); in bf16 3e-5 * max(1, |x|), before the result is rounded. */
-  void (*dwconv)(const rst_dwconv *d, float *out, size_t pitch);
+  /* The convolution's result as elements. The same, laid out as rst_gram's x, and squares[c] += the sum of the
+   * squares of what is stored. The elements of gelu(first half) * second half: for that the input has
+   * 2 * channels, weights and bias as many. GELU is x/2 (1 + erf(x / sqrt 2)), with an absolute error below
+   * 4e-7 * max(1, |x|); in bf16 3e-5 * max(1, |x|), before the result is rounded. */
   void (*dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
+  void (*dwconv_gram)(const rst_dwconv *d, void *out, size_t pitch, float *squares);
   void (*dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
   void (*gram)(const rst_gram *g);
-  /* sums[c] += sum over n pixels of x[p][c]^2; channels is a multiple of RST_GROUP. */
-  void (*squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums);
   /* map[p][c] = values[p][c]; channels is a multiple of RST_GROUP. */
   void (*store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n, size_t channels);
 } rst_kernels;

@@ -26,42 +26,41 @@ static shape shape_of(const rst_block *b) {
   return s;
 }
 
-static const float *partial_at(const rst_run *run, const rst_grid *grid, const shape *s, size_t chunk,
-                               size_t cell) {
+static float *partial_at(const rst_run *run, const rst_grid *grid, const shape *s, size_t chunk,
+                         size_t cell) {
   return run->partials + (chunk * grid->x.cells + cell) * s->stride;
+}
+
+/* From one pixel's q and k to the next's: with a group more than they need, for the reason that a ring pixel
+ * has one, and because a head of k may be read past its end. */
+static size_t qk_pitch(const shape *s) {
+  return 2 * s->channels + RST_GROUP;
 }
 
 /* ---- First sweep: statistics ------------------------------------------------------------------ */
 
+/* The strips of a chunk come in order and from one thread, so its sums have one order: each call's pixels
+ * first, then, in a chunk of a picture 4,000 pixels wide, up to three thousand calls. */
 static void consume_qk(const rst_sweep *sweep, rst_worker *w, const void *const rows[3], size_t x, size_t y,
                        size_t n) {
   const rst_pass *pass = sweep->context;
   const rst_kernels *k = pass->run->kernels;
   const shape s = shape_of(pass->block);
-  const size_t pitch = 2 * s.channels;
-  (void)x, (void)y;
+  const size_t pitch = qk_pitch(&s);
+  (void)y;
+  float *sums = partial_at(pass->run, pass->grid, &s, w->chunk, rst_axis_cell(&pass->grid->x, x));
   const rst_dwconv conv = rst_pass_dwconv(&pass->block->qk_dwconv, sweep, rows, n);
-  k->dwconv(&conv, w->values[0], pitch);
+  k->dwconv_gram(&conv, w->operand[0], pitch, sums + s.gram);
   for (size_t h = 0; h < s.heads; h++)
-    k->gram(&(rst_gram){.q = w->values[0] + h * s.head,
-                        .k = w->values[0] + s.channels + h * s.head,
+    k->gram(&(rst_gram){.x = w->operand[0],
                         .pitch = pitch,
                         .pixels = n,
+                        .q = h * s.head,
+                        .k = s.channels + h * s.head,
                         .rows = s.head,
                         .columns = s.head,
-                        .sums = w->sums + h * s.head * s.padded,
+                        .sums = sums + h * s.head * s.padded,
                         .sums_pitch = s.padded});
-  k->squares(w->values[0], pitch, n, pitch, w->sums + s.gram);
-}
-
-static void flush_sums(const rst_sweep *sweep, rst_worker *w, size_t chunk, size_t x) {
-  const rst_pass *pass = sweep->context;
-  const rst_grid *grid = pass->grid;
-  const shape s = shape_of(pass->block);
-  /* The strips of a chunk come in order and from one thread, so this sum has one order. */
-  float *total = pass->run->partials + (chunk * grid->x.cells + rst_axis_cell(&grid->x, x)) * s.stride;
-  for (size_t i = 0; i < s.stride; i++) total[i] += w->sums[i];
-  memset(w->sums, 0, s.stride * sizeof *w->sums);
 }
 
 static void gather_statistics(rst_run *run, const rst_block *block, int level, const rst_map *map) {
@@ -69,20 +68,14 @@ static void gather_statistics(rst_run *run, const rst_block *block, int level, c
   const shape s = shape_of(block);
   const size_t bytes = grid->chunk_count * grid->x.cells * s.stride * sizeof(float);
   rst_need(&run->needs.partials, bytes);
-  if (!run->planning) {
-    memset(run->partials, 0, bytes);
-    for (int t = 0; t < run->threads; t++) memset(run->workers[t].sums, 0, s.stride * sizeof(float));
-  }
+  if (!run->planning) memset(run->partials, 0, bytes);
   const rst_pass pass = {.run = run, .grid = grid, .block = block, .in = &block->qk};
   rst_sweep sweep = {.source = map,
                      .ring_pixel = rst_pass_ring_pixel(2 * s.channels),
                      .produce = rst_pass_produce,
                      .consume = consume_qk,
-                     .chunk_done = flush_sums,
                      .context = &pass};
-  rst_run_sweep(run, level, &sweep,
-                (rst_sweep_needs){
-                    .operand = {0, s.channels}, .values = {2 * s.channels}, .sums = s.stride + RST_GROUP});
+  rst_run_sweep(run, level, &sweep, (rst_sweep_needs){.operand = {qk_pitch(&s), s.channels}});
 }
 
 /* ---- Attention matrices ----------------------------------------------------------------------- */
@@ -207,6 +200,7 @@ static void fold_attention(rst_run *run, const rst_block *block, int level) {
   const rst_grid *grid = &run->grid[level];
   const shape s = shape_of(block);
   const size_t cells = grid->x.cells * grid->y.cells;
+  rst_need(&run->needs.sums, 2 * s.head * sizeof(double));
   rst_need(&run->needs.attention, cells * s.gram * sizeof(float));
   rst_need(&run->needs.folded, cells * folded_bytes(run, block));
   if (run->kernels->precision == RST_PRECISION_BF16)
@@ -214,8 +208,7 @@ static void fold_attention(rst_run *run, const rst_block *block, int level) {
   if (run->planning) return;
 #pragma omp parallel for schedule(static) num_threads(run->threads)
   for (size_t row = 0; row < block->channels; row++) {
-    double *scratch =
-        (double *)run->workers[omp_get_thread_num()].sums; /* 2 * head doubles fit, see shape_of */
+    double *scratch = run->workers[omp_get_thread_num()].sums;
     window_sums sums = {.gram = scratch, .k = scratch + s.head};
     attention_row(run, grid, block, &s, row, &sums);
   }

@@ -21,15 +21,14 @@ static void count_needs(rst_run *run, const rst_sweep *s, const rst_sweep_needs 
   rst_needs *needs = &run->needs;
   const size_t bands = rst_sweep_bands(chunks, chunk_count, run->threads);
   const size_t rows = rst_sweep_band_rows(chunks, chunk_count, run->threads);
-  /* One output more than columns made, in the strip that ends at the right edge. */
-  const size_t pixels = s->strip + 1;
+  /* One output more than columns made, in the strip that ends at the right edge; an even number. */
+  const size_t pixels = s->strip + 2;
   rst_need(&needs->ring, 3 * (s->strip + 3) * s->ring_pixel);
   rst_need(&needs->carry, (rows + 2) * 2 * s->ring_pixel);
   for (int i = 0; i < 2; i++) {
     rst_need(&needs->operand[i], pixels * n->operand[i] * run->kernels->element);
     rst_need(&needs->values[i], (pixels * n->values[i] + RST_GROUP) * sizeof(float));
   }
-  rst_need(&needs->sums, n->sums * sizeof(float));
   if (s->in_place) rst_need(&needs->border_rows, 2 * (bands - 1) * s->width * s->source->pixel);
 }
 

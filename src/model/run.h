@@ -45,7 +45,6 @@ typedef struct rst_run {
 typedef struct rst_sweep_needs {
   size_t operand[2]; /* elements */
   size_t values[2];  /* floats */
-  size_t sums;       /* floats, at once */
 } rst_sweep_needs;
 
 /* Completes the sweep (size, strip, cuts, buffers) for a level and runs it over chunks [first, end), or

@@ -43,7 +43,7 @@ size_t rst_sweep_band_rows(const size_t *chunks, size_t chunk_count, int threads
 typedef struct band {
   const rst_sweep *s;
   rst_worker *w;
-  size_t first_chunk, end_chunk;
+  size_t first_chunk;
   size_t y0, y1;                /* output rows */
   const uint8_t *above, *below; /* old rows y0 - 1 and y1 of the source, or NULL: as they are in it */
 } band;
@@ -103,7 +103,7 @@ static void run_strip(const band *b, const strip *t) {
   const rst_sweep *s = b->s;
   const size_t skip =
       (t->out_x + 1 - t->x) * s->ring_pixel; /* ring columns start at x - 2, rows[] at out_x - 1 */
-  size_t chunk = b->first_chunk;
+  b->w->chunk = b->first_chunk;
   make_row(b, t, 0);
   make_row(b, t, 1);
   for (size_t y = b->y0; y < b->y1; y++) {
@@ -111,11 +111,8 @@ static void run_strip(const band *b, const strip *t) {
     make_row(b, t, line);
     const void *rows[3];
     for (size_t i = 0; i < 3; i++) rows[i] = ring_row(b, (line - 2 + i) % RING_ROWS) + skip;
+    if (y == s->chunks[b->w->chunk + 1]) b->w->chunk++;
     if (t->out_n > 0) s->consume(s, b->w, rows, t->out_x, y, t->out_n);
-    if (y + 1 == s->chunks[chunk + 1]) {
-      if (s->chunk_done != NULL && t->out_n > 0) s->chunk_done(s, b->w, chunk, t->out_x);
-      chunk++;
-    }
   }
 }
 
@@ -144,11 +141,9 @@ void rst_sweep_run(const rst_sweep *s, size_t first, size_t end) {
   }
 #pragma omp parallel for schedule(dynamic, 1) num_threads(s->threads)
   for (size_t i = 0; i < bands; i++) {
-    band b = {.s = s,
-              .w = &s->workers[omp_get_thread_num()],
-              .first_chunk = band_start(first, end, i, bands),
-              .end_chunk = band_start(first, end, i + 1, bands)};
-    b.y0 = s->chunks[b.first_chunk], b.y1 = s->chunks[b.end_chunk];
+    band b = {
+        .s = s, .w = &s->workers[omp_get_thread_num()], .first_chunk = band_start(first, end, i, bands)};
+    b.y0 = s->chunks[b.first_chunk], b.y1 = s->chunks[band_start(first, end, i + 1, bands)];
     if (s->in_place) {
       /* Of the pair kept at a border, the band below needs the first row, the band above the second. */
       if (i > 0) b.above = s->border_rows + (2 * i - 2) * row;

@@ -24,7 +24,8 @@ typedef struct rst_worker {
   uint8_t *ring, *carry; /* of the sweep */
   void *operand[2];      /* elements: left operands of products */
   float *values[2];      /* results of products */
-  float *sums;           /* of attention's statistics */
+  double *sums;          /* of a window's statistics */
+  size_t chunk;          /* that the row being consumed lies in */
 } rst_worker;
 
 typedef struct rst_sweep rst_sweep;
@@ -36,8 +37,6 @@ typedef void rst_produce(const rst_sweep *s, rst_worker *w, const void *source, 
 /* Takes outputs [x, x + n) of row y; rows[i] points at column x - 1 of row y - 1 + i. */
 typedef void rst_consume(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
                          size_t n);
-/* A strip's rows [y0, y1) of one chunk have all been consumed; x is an output column of the strip. */
-typedef void rst_chunk_done(const rst_sweep *s, rst_worker *w, size_t chunk, size_t x);
 
 struct rst_sweep {
   size_t width, height;
@@ -47,8 +46,7 @@ struct rst_sweep {
   size_t ring_pixel;     /* bytes */
   rst_produce *produce;
   rst_consume *consume;
-  rst_chunk_done *chunk_done; /* may be NULL */
-  const void *context;        /* for the callbacks */
+  const void *context; /* for the callbacks */
 
   /* Outputs of a strip never cross a cut, nor do chunks; bands are made of whole chunks. */
   const size_t *column_cuts; /* rising, the last one is width */

@@ -370,8 +370,18 @@ static void normalize_extremes(const rst_kernels *k) {
 /* ---- dwconv ----------------------------------------------------------------------------------------------
  */
 
-typedef enum form { AS_FLOATS, AS_OPERAND, GATED, FORMS } form;
-static const char *const FORM_NAMES[FORMS] = {"dwconv", "dwconv_operand", "dwconv_gate"};
+typedef enum form { AS_OPERAND, FOR_GRAM, GATED, FORMS } form;
+static const char *const FORM_NAMES[FORMS] = {"dwconv_operand", "dwconv_gram", "dwconv_gate"};
+
+/* Pixels that stand side by side where a Gram matrix reads them, and the place of one of their elements. */
+static size_t gram_step(const rst_kernels *k) {
+  return is_bf16(k) ? 2 : 1;
+}
+
+static size_t gram_index(const rst_kernels *k, size_t pitch, size_t p, size_t c) {
+  const size_t step = gram_step(k);
+  return p / step * step * pitch + c * step + p % step;
+}
 
 /* Absolute errors that kernels.h promises, for |x| <= 1; they grow with |x| above. */
 static const double GELU_ERROR = 4e-7, GELU_ERROR_BF16 = 3e-5;
@@ -389,8 +399,8 @@ static double tap_sum(const rst_dwconv *d, size_t p, size_t c, double *size) {
   return sum;
 }
 
-static void check_dwconv_result(const rst_dwconv *d, form f, const buffer *out, size_t out_pitch,
-                                const char *what) {
+static void check_dwconv_result(const rst_kernels *k, const rst_dwconv *d, form f, const buffer *out,
+                                size_t out_pitch, const char *what) {
   for (size_t p = 0; p < d->pixels; p++)
     for (size_t c = 0; c < d->channels; c++) {
       double size, size2;
@@ -405,8 +415,36 @@ static void check_dwconv_result(const rst_dwconv *d, form f, const buffer *out, 
         tolerance =
             error1 * fabs(x2) + (fabs(oracle_gelu(x1)) + error1) * error2 + 2 * EPSILON * fabs(expected);
       }
-      check_value(out, p * out_pitch + c, expected, tolerance, what);
+      const size_t at = f == FOR_GRAM ? gram_index(k, out_pitch, p, c) : p * out_pitch + c;
+      check_value(out, at, expected, tolerance, what);
     }
+}
+
+/* What dwconv_gram adds to the squares is what gram finds for each channel and itself: both take the results
+ * as they were stored, so that no cosine comes out above 1. An odd last pixel stands beside zeros. */
+static void check_squares(const rst_kernels *k, const rst_dwconv *d, const buffer *out, size_t out_pitch,
+                          const buffer *before, const buffer *squares, const char *what) {
+  buffer gram = filled(4, d->channels * d->channels, ZEROS, 0);
+  k->gram(&(rst_gram){.x = out->data,
+                      .pitch = out_pitch,
+                      .pixels = d->pixels,
+                      .rows = d->channels,
+                      .columns = d->channels,
+                      .sums = gram.data,
+                      .sums_pitch = d->channels});
+  for (size_t c = 0; c < d->channels; c++) {
+    double sum = 0;
+    for (size_t p = 0; p < d->pixels; p++) sum += pow(get(out, gram_index(k, out_pitch, p, c)), 2);
+    const double tolerance =
+        ((double)d->pixels + 2) * EPSILON * (sum + get(before, c)) + (double)d->pixels * (double)FLT_MIN;
+    check_value(squares, c, get(before, c) + sum, tolerance, what);
+    check_value(&gram, c * d->channels + c, sum, tolerance, what);
+    for (size_t p = d->pixels; p % gram_step(k) != 0; p++)
+      if (get(out, gram_index(k, out_pitch, p, c)) != 0)
+        fail_msg("%s: padding of channel %zu is not zero", what, c);
+  }
+  check_untouched(squares, squares->count, 1, d->channels, what);
+  release(&gram);
 }
 
 static void check_dwconv(const rst_kernels *k, form f, size_t channels, size_t pixels, size_t extra,
@@ -418,7 +456,10 @@ static void check_dwconv(const rst_kernels *k, form f, size_t channels, size_t p
   buffer rows[3];
   for (size_t i = 0; i < 3; i++) rows[i] = filled(4, (pixels + 1) * pitch + all, how, i);
   buffer weights = filled(4, all * RST_TAPS, how, 3), bias = filled(4, all, how, 4);
-  buffer out = new_buffer(f == AS_FLOATS ? 4 : k->element, pixels * out_pitch);
+  const size_t step = f == FOR_GRAM ? gram_step(k) : 1, steps = (pixels + step - 1) / step;
+  buffer out = new_buffer(k->element, steps * step * out_pitch), squares = new_buffer(4, out_pitch);
+  for (size_t c = 0; c < channels; c++) set(&squares, c, fabsf(number(how, 5, c)));
+  buffer before = copy(&squares);
   const rst_dwconv d = {.rows = {rows[0].data, rows[1].data, rows[2].data},
                         .pitch = pitch,
                         .pixels = pixels,
@@ -426,21 +467,24 @@ static void check_dwconv(const rst_kernels *k, form f, size_t channels, size_t p
                         .weights = weights.data,
                         .bias = bias.data};
   switch (f) {
-    case AS_FLOATS:
-      k->dwconv(&d, out.data, out_pitch);
-      break;
     case AS_OPERAND:
       k->dwconv_operand(&d, out.data, out_pitch);
+      break;
+    case FOR_GRAM:
+      k->dwconv_gram(&d, out.data, out_pitch, squares.data);
+      check_squares(k, &d, &out, out_pitch, &before, &squares, what);
       break;
     default:
       k->dwconv_gate(&d, out.data, out_pitch);
   }
-  check_dwconv_result(&d, f, &out, out_pitch, what);
-  check_untouched(&out, out_pitch, pixels, channels, what);
+  check_dwconv_result(k, &d, f, &out, out_pitch, what);
+  check_untouched(&out, step * out_pitch, steps, step * channels, what);
   for (size_t i = 0; i < 3; i++) release(&rows[i]);
   release(&weights);
   release(&bias);
   release(&out);
+  release(&squares);
+  release(&before);
 }
 
 static void dwconv_shapes(const rst_kernels *k) {
@@ -451,11 +495,11 @@ static void dwconv_shapes(const rst_kernels *k) {
 }
 
 /* Outputs of huge and wide numbers are squares, gated even cubes, of them: 2^110 and 2^220 for the huge ones,
- * which float32 does not hold. */
+ * which float32 does not hold, nor the squares of such outputs. */
 static void dwconv_extremes(const rst_kernels *k) {
   for (int f = 0; f < FORMS; f++)
     for (int how = 0; how < KINDS; how++)
-      if (f != GATED || how != HUGE_ONES) check_dwconv(k, (form)f, 2 * RST_GROUP, 7, 0, (kind)how);
+      if (f == AS_OPERAND || how != HUGE_ONES) check_dwconv(k, (form)f, 2 * RST_GROUP, 7, 0, (kind)how);
 }
 
 /* x gelu'd with a second half of 1: the centre tap is 1 for the first half, the bias for the second. */
@@ -541,42 +585,58 @@ static void gelu_of_special_numbers(const rst_kernels *k) {
 /* ---- gram ------------------------------------------------------------------------------------------------
  */
 
-static void check_gram(const rst_kernels *k, size_t rows, size_t columns, size_t pixels, size_t extra,
-                       kind how) {
+/* q and k side by side in the channels of a pixel, in either order. */
+typedef struct gram_case {
+  size_t rows, columns, pixels, extra;
+  bool k_first;
+  kind how;
+} gram_case;
+
+/* The operand: `channels` of each pixel filled, an odd last pixel's neighbour zero, nothing after the last
+ * step. */
+static buffer gram_operand(const rst_kernels *k, const gram_case *c, size_t pitch, size_t channels) {
+  const size_t step = gram_step(k), steps = (c->pixels + step - 1) / step;
+  buffer x = new_buffer(k->element, (steps - 1) * step * pitch + step * channels);
+  for (size_t p = 0; p < steps * step; p++)
+    for (size_t i = 0; i < channels; i++)
+      set(&x, gram_index(k, pitch, p, i), p < c->pixels ? number(c->how, 1, p * channels + i) : 0);
+  return x;
+}
+
+static void check_gram(const rst_kernels *k, const gram_case *c) {
   char what[160];
-  snprintf(what, sizeof what, "gram %s, %s: %zu x %zu over %zu pixels", table_name(k), KIND_NAMES[how], rows,
-           columns, pixels);
-  const size_t padded = rst_round_up(columns, RST_GROUP), longest = padded > rows ? padded : rows;
-  const size_t pitch = longest + extra, sums_pitch = padded + extra;
-  buffer q = filled(4, (pixels - 1) * pitch + rows, how, 1),
-         kk = filled(4, (pixels - 1) * pitch + padded, how, 2);
-  buffer sums = new_buffer(4, rows * sums_pitch);
-  for (size_t i = 0; i < rows; i++)
-    for (size_t j = 0; j < padded; j++) set(&sums, i * sums_pitch + j, number(how, 3, i * padded + j));
+  snprintf(what, sizeof what, "gram %s, %s: %zu x %zu over %zu pixels%s", table_name(k), KIND_NAMES[c->how],
+           c->rows, c->columns, c->pixels, c->k_first ? ", k first" : "");
+  const size_t padded = rst_round_up(c->columns, RST_GROUP);
+  const size_t channels = c->rows + padded, pitch = channels + c->extra, sums_pitch = padded + c->extra;
+  buffer x = gram_operand(k, c, pitch, channels), sums = new_buffer(4, c->rows * sums_pitch);
+  for (size_t i = 0; i < c->rows; i++)
+    for (size_t j = 0; j < padded; j++) set(&sums, i * sums_pitch + j, number(c->how, 3, i * padded + j));
   buffer before = copy(&sums);
-  const rst_gram g = {.q = q.data,
-                      .k = kk.data,
+  const rst_gram g = {.x = x.data,
                       .pitch = pitch,
-                      .pixels = pixels,
-                      .rows = rows,
-                      .columns = columns,
+                      .pixels = c->pixels,
+                      .q = c->k_first ? padded : 0,
+                      .k = c->k_first ? 0 : c->rows,
+                      .rows = c->rows,
+                      .columns = c->columns,
                       .sums = sums.data,
                       .sums_pitch = sums_pitch};
   k->gram(&g);
-  for (size_t i = 0; i < rows; i++)
-    for (size_t j = 0; j < columns; j++) {
+  for (size_t i = 0; i < c->rows; i++)
+    for (size_t j = 0; j < c->columns; j++) {
       double sum = get(&before, i * sums_pitch + j), size = fabs(sum);
-      for (size_t p = 0; p < pixels; p++) {
-        const double product = get(&q, p * pitch + i) * get(&kk, p * pitch + j);
+      for (size_t p = 0; p < c->pixels; p++) {
+        const double product =
+            get(&x, gram_index(k, pitch, p, g.q + i)) * get(&x, gram_index(k, pitch, p, g.k + j));
         sum += product;
         size += fabs(product);
       }
-      const double flushed = (double)pixels * (double)FLT_MIN;
-      check_value(&sums, i * sums_pitch + j, sum, ((double)pixels + 2) * EPSILON * size + flushed, what);
+      const double flushed = (double)c->pixels * (double)FLT_MIN;
+      check_value(&sums, i * sums_pitch + j, sum, ((double)c->pixels + 2) * EPSILON * size + flushed, what);
     }
-  check_untouched(&sums, sums_pitch, rows, padded, what);
-  release(&q);
-  release(&kk);
+  check_untouched(&sums, sums_pitch, c->rows, padded, what);
+  release(&x);
   release(&sums);
   release(&before);
 }
@@ -584,48 +644,25 @@ static void check_gram(const rst_kernels *k, size_t rows, size_t columns, size_t
 static void gram_shapes(const rst_kernels *k) {
   static const size_t sides[] = {1,  2,  3,  5,  6,  7,  8,  9,  12, 15, 16,
                                  17, 24, 31, 32, 33, 48, 49, 64, 65, 80, 96};
-  static const size_t pixels[] = {1, 2, 5, 64};
-  for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+  static const size_t pixels[] = {1, 2, 3, 5, 47, 64};
+  enum { SIDES = sizeof sides / sizeof *sides };
+  for (size_t i = 0; i < SIDES; i++)
     for (size_t p = 0; p < sizeof pixels / sizeof *pixels; p++) {
-      check_gram(k, sides[i], sides[i], pixels[p], i % 3 * 16, RANDOM);
-      check_gram(k, sides[i], sides[(i * 7 + 3) % (sizeof sides / sizeof *sides)], pixels[p], 0, WIDE);
+      gram_case c = {.rows = sides[i],
+                     .columns = sides[i],
+                     .pixels = pixels[p],
+                     .extra = i % 3 * 16,
+                     .k_first = p % 2 == 1,
+                     .how = RANDOM};
+      check_gram(k, &c);
+      c.columns = sides[(i * 7 + 3) % SIDES], c.extra = 0, c.how = WIDE;
+      check_gram(k, &c);
     }
 }
 
 static void gram_extremes(const rst_kernels *k) {
-  for (int how = 0; how < KINDS; how++) check_gram(k, 13, 21, 9, 0, (kind)how);
-}
-
-/* ---- squares ---------------------------------------------------------------------------------------------
- */
-
-static void check_squares(const rst_kernels *k, size_t channels, size_t pixels, size_t extra, kind how) {
-  char what[160];
-  snprintf(what, sizeof what, "squares %s, %s: channels %zu, pixels %zu", table_name(k), KIND_NAMES[how],
-           channels, pixels);
-  const size_t pitch = channels + extra;
-  buffer x = filled(4, (pixels - 1) * pitch + channels, how, 1);
-  buffer sums = new_buffer(4, channels + extra);
-  for (size_t c = 0; c < channels; c++) set(&sums, c, fabsf(number(how, 2, c)));
-  buffer before = copy(&sums);
-  k->squares(x.data, pitch, pixels, channels, sums.data);
-  for (size_t c = 0; c < channels; c++) {
-    double sum = get(&before, c);
-    for (size_t p = 0; p < pixels; p++) sum += get(&x, p * pitch + c) * get(&x, p * pitch + c);
-    const double flushed = (double)pixels * (double)FLT_MIN;
-    check_value(&sums, c, sum, ((double)pixels + 2) * EPSILON * sum + flushed, what);
-  }
-  check_untouched(&sums, pitch, 1, channels, what);
-  release(&x);
-  release(&sums);
-  release(&before);
-}
-
-static void squares(const rst_kernels *k) {
-  for (size_t groups = 1; groups <= 9; groups++)
-    for (size_t pixels = 1; pixels <= 9; pixels++)
-      check_squares(k, groups * RST_GROUP, pixels, (groups + pixels) % 3 * 16, RANDOM);
-  for (int how = 0; how < KINDS; how++) check_squares(k, 48, 65, 16, (kind)how);
+  for (int how = 0; how < KINDS; how++)
+    check_gram(k, &(gram_case){.rows = 13, .columns = 21, .pixels = 9, .how = (kind)how});
 }
 
 /* ---- store -----------------------------------------------------------------------------------------------
@@ -710,7 +747,6 @@ OVER_TABLES(gelu_over_its_range)
 OVER_TABLES(gelu_of_special_numbers)
 OVER_TABLES(gram_shapes)
 OVER_TABLES(gram_extremes)
-OVER_TABLES(squares)
 OVER_TABLES(store)
 OVER_TABLES(store_rounds_to_bf16)
 
@@ -728,7 +764,6 @@ int main(void) {
       cmocka_unit_test(test_gelu_of_special_numbers),
       cmocka_unit_test(test_gram_shapes),
       cmocka_unit_test(test_gram_extremes),
-      cmocka_unit_test(test_squares),
       cmocka_unit_test(test_store),
       cmocka_unit_test(test_store_rounds_to_bf16),
   };

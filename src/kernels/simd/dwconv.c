@@ -3,7 +3,7 @@
  * Per group of channels the pixels pass by: each new column of three values is worth a tap to three outputs,
  * so that nine weights stay in registers and an output costs three loads for nine multiply-adds. */
 #include "kernels/simd/gelu.h"
-#include "kernels/simd/vector.h"
+#include "kernels/simd/steps.h"
 
 /* The sums of a vector of channels while it slides over the pixels. */
 typedef struct slide {
@@ -42,21 +42,27 @@ RST_INLINE vf slide_next(slide *s, const rst_dwconv *d, size_t offset) {
   return out;
 }
 
-void RST_KERNEL(dwconv)(const rst_dwconv *d, float *out, size_t pitch) {
-  for (size_t c = 0; c < d->channels; c += V) {
-    slide s;
-    slide_start(&s, d, c, d->weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP, d->bias + c);
-    for (size_t p = 0; p < d->pixels; p++)
-      vf_store(out + p * pitch + c, slide_next(&s, d, c + (p + 2) * d->pitch));
-  }
-}
-
 void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch) {
   for (size_t c = 0; c < d->channels; c += V) {
     slide s;
     slide_start(&s, d, c, d->weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP, d->bias + c);
     for (size_t p = 0; p < d->pixels; p++)
       element_store((element *)out + p * pitch + c, slide_next(&s, d, c + (p + 2) * d->pitch));
+  }
+}
+
+void RST_KERNEL(dwconv_gram)(const rst_dwconv *d, void *out, size_t pitch, float *squares) {
+  for (size_t c = 0; c < d->channels; c += V) {
+    slide s;
+    slide_start(&s, d, c, d->weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP, d->bias + c);
+    vf sum = vf_splat(0);
+    for (size_t p = 0; p < d->pixels; p += STEP) {
+      vf step[STEP] = {slide_next(&s, d, c + (p + 2) * d->pitch)};
+      for (size_t i = 1; i < STEP; i++)
+        step[i] = p + i < d->pixels ? slide_next(&s, d, c + (p + i + 2) * d->pitch) : vf_splat(0);
+      sum = square_add(sum, step_store((element *)out + p * pitch + c * STEP, step));
+    }
+    vf_store(squares + c, vf_load(squares + c) + sum);
   }
 }
 

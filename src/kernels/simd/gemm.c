@@ -3,52 +3,7 @@
  * A block of MR pixels x NP panels is held in registers over the whole k: per k it loads NP groups of weights
  * and MR broadcast values for MR * NP groups of multiply-adds. The panels of a block stay in the first-level
  * cache while the pixels pass by. */
-#include "kernels/simd/vector.h"
-
-#if RST_BF16
-/* Two k's at once: a pair of bf16 of a pixel against pairs of bf16 weights. */
-enum { STEP = 2 };
-#if defined(__AVX512BF16__)
-typedef __m512bh vw;
-RST_INLINE vw weights_load(const element *w) {
-  return (vw)_mm512_loadu_si512(w);
-}
-RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
-  int pair;
-  memcpy(&pair, a, sizeof pair);
-  return _mm512_dpbf16_ps(acc, (__m512bh)_mm512_set1_epi32(pair), w);
-}
-#else
-/* Without them, the same products one by one, of the same rounded operands. The first of a pair is the low
- * half. */
-typedef struct vw {
-  vf even, odd;
-} vw;
-RST_INLINE vw pairs(vector_of_bits both) {
-  return (vw){(vf)(both << 16), (vf)(both & 0xffff0000u)};
-}
-RST_INLINE vw weights_load(const element *w) {
-  vector_of_bits both;
-  memcpy(&both, w, sizeof both);
-  return pairs(both);
-}
-RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
-  uint32_t pair;
-  memcpy(&pair, a, sizeof pair);
-  const vw x = pairs(pair - (vector_of_bits){0}); /* in all lanes */
-  return vf_fma(x.odd, w.odd, vf_fma(x.even, w.even, acc));
-}
-#endif
-#else
-enum { STEP = 1 };
-typedef vf vw;
-RST_INLINE vw weights_load(const element *w) {
-  return vf_load(w);
-}
-RST_INLINE vf multiply_add(vf acc, const element *a, vw w) {
-  return vf_fma(vf_splat(*a), w, acc);
-}
-#endif
+#include "kernels/simd/steps.h"
 
 /* V sums go to out[at ..]. */
 RST_INLINE void put(const rst_gemm *g, size_t at, vf sum) {

@@ -1,5 +1,5 @@
-/* gram.c - q^T k over pixels: the sum behind MDTA's attention matrix, and the squared norms beside it. */
-#include "kernels/simd/vector.h"
+/* gram.c - q^T k over pixels: the sum behind MDTA's attention matrix. */
+#include "kernels/simd/steps.h"
 
 enum { MAX_ROWS = 8, MAX_NV = 4 };
 
@@ -9,23 +9,25 @@ RST_INLINE void block(const int rows, const int nv, const rst_gram *g, size_t i0
   RST_UNROLL
   for (int i = 0; i < rows; i++)
     RST_UNROLL
-    for (int j = 0; j < nv; j++)
-      acc[i][j] = vf_load(g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V);
-  const float *q = g->q + i0, *k = g->k + j0;
-  for (size_t p = 0; p < g->pixels; p++, q += g->pitch, k += g->pitch) {
-    vf kv[MAX_NV];
+    for (int j = 0; j < nv; j++) acc[i][j] = vf_splat(0);
+  const element *q = (const element *)g->x + (g->q + i0) * STEP,
+                *k = (const element *)g->x + (g->k + j0) * STEP;
+  for (size_t p = 0; p < g->pixels; p += STEP, q += g->pitch * STEP, k += g->pitch * STEP) {
+    vw kv[MAX_NV];
     RST_UNROLL
-    for (int j = 0; j < nv; j++) kv[j] = vf_load(k + (size_t)j * V);
+    for (int j = 0; j < nv; j++) kv[j] = weights_load(k + (size_t)j * V * STEP);
     RST_UNROLL
     for (int i = 0; i < rows; i++)
       RST_UNROLL
-      for (int j = 0; j < nv; j++) acc[i][j] = vf_fma(vf_splat(q[i]), kv[j], acc[i][j]);
+      for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], q + i * STEP, kv[j]);
   }
   RST_UNROLL
   for (int i = 0; i < rows; i++)
     RST_UNROLL
-    for (int j = 0; j < nv; j++)
-      vf_store(g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V, acc[i][j]);
+    for (int j = 0; j < nv; j++) {
+      float *sums = g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V;
+      vf_store(sums, vf_load(sums) + acc[i][j]);
+    }
 }
 
 #define COLUMNS(rows_at_once, nv)                                                                \
@@ -62,14 +64,3 @@ void RST_KERNEL(gram)(const rst_gram *g) {
 #endif
 }
 #endif
-
-void RST_KERNEL(squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums) {
-  for (size_t c = 0; c < channels; c += V) {
-    vf sum = vf_load(sums + c);
-    for (size_t p = 0; p < n; p++) {
-      const vf v = vf_load(x + p * pitch + c);
-      sum = vf_fma(v, v, sum);
-    }
-    vf_store(sums + c, sum);
-  }
-}

@@ -8,10 +8,9 @@ const rst_kernels RST_KERNEL(kernels) = {
     .element = sizeof(element),
     .gemm = RST_KERNEL(gemm),
     .normalize = RST_KERNEL(normalize),
-    .dwconv = RST_KERNEL(dwconv),
     .dwconv_operand = RST_KERNEL(dwconv_operand),
+    .dwconv_gram = RST_KERNEL(dwconv_gram),
     .dwconv_gate = RST_KERNEL(dwconv_gate),
     .gram = RST_KERNEL(gram),
-    .squares = RST_KERNEL(squares),
     .store = RST_KERNEL(store),
 };

@@ -111,15 +111,17 @@ RST_INLINE vf element_load(const element *p) {
   memcpy(&half, p, sizeof half);
   return (vf)(__builtin_convertvector(half, vector_of_bits) << 16);
 }
+/* rst_f32_to_bf16 in all lanes */
+RST_INLINE vector_of_bits bf16_round(vf v) {
+  const vector_of_bits bits = (vector_of_bits)v, nan = (vector_of_bits)(v != v);
+  const vector_of_bits rounded = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
+  return ((nan & quiet) | (~nan & rounded)) >> 16;
+}
 RST_INLINE void element_store(element *p, vf v) {
 #if defined(__AVX512BF16__)
   const vector_of_halves half = (vector_of_halves)_mm512_cvtneps_pbh(v);
 #else
-  /* rst_f32_to_bf16 in all lanes */
-  const vector_of_bits bits = (vector_of_bits)v, nan = (vector_of_bits)(v != v);
-  const vector_of_bits rounded = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
-  const vector_of_halves half =
-      __builtin_convertvector(((nan & quiet) | (~nan & rounded)) >> 16, vector_of_halves);
+  const vector_of_halves half = __builtin_convertvector(bf16_round(v), vector_of_halves);
 #endif
   memcpy(p, &half, sizeof half);
 }
@@ -140,11 +142,10 @@ RST_INLINE void element_store(element *p, vf v) {
 
 void RST_KERNEL(gemm)(const rst_gemm *g);
 void RST_KERNEL(normalize)(const rst_normalize *n);
-void RST_KERNEL(dwconv)(const rst_dwconv *d, float *out, size_t pitch);
 void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
+void RST_KERNEL(dwconv_gram)(const rst_dwconv *d, void *out, size_t pitch, float *squares);
 void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(gram)(const rst_gram *g);
-void RST_KERNEL(squares)(const float *x, size_t pitch, size_t n, size_t channels, float *sums);
 void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
                        size_t channels);
 
