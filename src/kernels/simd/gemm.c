@@ -5,29 +5,45 @@
  * cache while the pixels pass by. */
 #include "kernels/simd/steps.h"
 
-/* V sums go to out[at ..]. */
-RST_INLINE void put(const rst_gemm *g, size_t at, vf sum) {
-  if (g->into == RST_ADD_ELEMENTS) {
-    element *map = (element *)g->out + at;
-    element_store(map, element_load(map) + sum);
-    return;
+enum { MAX_MR = 14, MAX_NV = 4 };
+typedef vf sums[MAX_MR][MAX_NV];
+
+/* The first sums are the bias. */
+RST_INLINE void start(const int mr, const int np, const rst_gemm *g, size_t panel, sums acc) {
+  const int nv = np * VECTORS;
+  RST_UNROLL
+  for (int j = 0; j < nv; j++) {
+    const vf bias = g->bias == NULL ? vf_splat(0) : vf_load(g->bias + panel * RST_GROUP + (size_t)j * V);
+    RST_UNROLL
+    for (int i = 0; i < mr; i++) acc[i][j] = bias;
   }
-  float *out = (float *)g->out + at;
-  if (g->into == RST_ADD_FLOATS) sum = vf_load(out) + sum;
-  vf_store(out, sum);
 }
 
-enum { MAX_MR = 14, MAX_NV = 4 };
+RST_INLINE void finish(const int mr, const int np, const rst_into into, void *out, size_t pitch,
+                       size_t out_panel, sums acc) {
+  RST_UNROLL
+  for (int i = 0; i < mr; i++) {
+    RST_UNROLL
+    for (int j = 0; j < np * VECTORS; j++) {
+      const size_t at = (size_t)i * pitch + (size_t)(j / VECTORS) * out_panel + (size_t)(j % VECTORS) * V;
+      if (into == RST_ADD_ELEMENTS) {
+        element *map = (element *)out + at;
+        element_store(map, element_load(map) + acc[i][j]);
+      } else {
+        float *values = (float *)out + at;
+        vf_store(values, into == RST_ADD_FLOATS ? (vf)(vf_load(values) + acc[i][j]) : acc[i][j]);
+      }
+    }
+  }
+}
 
 /* One block; mr and np are constants after inlining, so that acc lives in registers. */
 RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixel, size_t panel) {
   const element *a = (const element *)g->a + pixel * g->a_pitch;
   const element *w = (const element *)g->w + panel * g->w_panel;
   const int nv = np * VECTORS;
-  vf acc[MAX_MR][MAX_NV];
-  RST_UNROLL
-  for (int i = 0; i < mr; i++) RST_UNROLL
-  for (int j = 0; j < nv; j++) acc[i][j] = vf_splat(0);
+  sums acc;
+  start(mr, np, g, panel, acc);
   for (size_t k = 0; k < g->k; k += STEP) {
     vw wk[MAX_NV];
     RST_UNROLL
@@ -35,18 +51,21 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
       wk[j] = weights_load(w + (size_t)(j / VECTORS) * g->w_panel + k * RST_GROUP +
                            (size_t)(j % VECTORS) * V * STEP);
     RST_UNROLL
-    for (int i = 0; i < mr; i++) RST_UNROLL
-    for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], a + (size_t)i * g->a_pitch + k, wk[j]);
-  }
-  RST_UNROLL
-  for (int i = 0; i < mr; i++) {
-    RST_UNROLL
-    for (int j = 0; j < nv; j++) {
-      size_t p = panel + (size_t)(j / VECTORS), lane = (size_t)(j % VECTORS) * V;
-      vf sum = acc[i][j];
-      if (g->bias != NULL) sum = sum + vf_load(g->bias + p * RST_GROUP + lane);
-      put(g, (pixel + (size_t)i) * g->out_pitch + p * g->out_panel + lane, sum);
+    for (int i = 0; i < mr; i++) {
+      RST_UNROLL
+      for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], a + (size_t)i * g->a_pitch + k, wk[j]);
     }
+  }
+  const size_t pitch = g->out_pitch, out_panel = g->out_panel, at = pixel * pitch + panel * out_panel;
+  switch (g->into) {
+    case RST_INTO_FLOATS:
+      finish(mr, np, RST_INTO_FLOATS, (float *)g->out + at, pitch, out_panel, acc);
+      break;
+    case RST_ADD_FLOATS:
+      finish(mr, np, RST_ADD_FLOATS, (float *)g->out + at, pitch, out_panel, acc);
+      break;
+    case RST_ADD_ELEMENTS:
+      finish(mr, np, RST_ADD_ELEMENTS, (element *)g->out + at, pitch, out_panel, acc);
   }
 }
 
