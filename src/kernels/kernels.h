@@ -91,10 +91,10 @@ typedef struct rst_kernels {
   size_t element; /* bytes */
   void (*gemm)(const rst_gemm *g);
   void (*normalize)(const rst_normalize *n);
-  /* The convolution's result as elements. The same, laid out as rst_gram's x, and squares[c] += the sum of the
-   * squares of what is stored. The elements of gelu(first half) * second half: for that the input has
-   * 2 * channels, weights and bias as many. GELU is x/2 (1 + erf(x / sqrt 2)), with an absolute error below
-   * 4e-7 * max(1, |x|); in bf16 3e-5 * max(1, |x|), before the result is rounded. */
+  /* The convolution's result as elements. The same, laid out as rst_gram's x, and squares[c] += the sum of
+   * the squares of what is stored. The elements of gelu(first half) * second half: for that the input has 2 *
+   * channels, weights and bias as many. GELU is x/2 (1 + erf(x / sqrt 2)), with an absolute error below 4e-7
+   * * max(1, |x|); in bf16 3e-5 * max(1, |x|), before the result is rounded. */
   void (*dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
   void (*dwconv_gram)(const rst_dwconv *d, void *out, size_t pitch, float *squares);
   void (*dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);

@@ -296,6 +296,23 @@ static void gemm_with_many_k(const rst_kernels *k) {
 /* ---- normalize -------------------------------------------------------------------------------------------
  */
 
+/* Blocks of pixels are an optimisation only: a pixel alone gives the same bytes. */
+static void check_normalize_alone(const rst_kernels *k, const rst_normalize *n, const buffer *out,
+                                  const char *what) {
+  buffer alone = new_buffer(out->element, n->out_pitch);
+  rst_normalize one = *n;
+  one.pixels = 1;
+  one.out = alone.data;
+  for (size_t p = 0; p < n->pixels; p++) {
+    one.x = (const char *)n->x + p * n->x_pitch * k->element;
+    k->normalize(&one);
+    const char *together = (const char *)out->data + p * n->out_pitch * k->element;
+    if (memcmp(alone.data, together, rst_round_up(n->channels, RST_GROUP) * k->element) != 0)
+      fail_msg("%s: pixel %zu depends on its neighbours", what, p);
+  }
+  release(&alone);
+}
+
 static void check_normalize(const rst_kernels *k, size_t channels, size_t pixels, size_t extra, bool centred,
                             kind how, double offset) {
   char what[160];
@@ -339,6 +356,7 @@ static void check_normalize(const rst_kernels *k, size_t channels, size_t pixels
       if (get(&out, p * pitch + c) != 0) fail_msg("%s: padding of pixel %zu is not zero", what, p);
   }
   check_untouched(&out, pitch, pixels, padded, what);
+  check_normalize_alone(k, &n, &out, what);
   free(column);
   free(ones);
   free(zeros);

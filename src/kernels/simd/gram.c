@@ -7,9 +7,10 @@ enum { MAX_ROWS = 8, MAX_NV = 4 };
 RST_INLINE void block(const int rows, const int nv, const rst_gram *g, size_t i0, size_t j0) {
   vf acc[MAX_ROWS][MAX_NV];
   RST_UNROLL
-  for (int i = 0; i < rows; i++)
+  for (int i = 0; i < rows; i++) {
     RST_UNROLL
     for (int j = 0; j < nv; j++) acc[i][j] = vf_splat(0);
+  }
   const element *q = (const element *)g->x + (g->q + i0) * STEP,
                 *k = (const element *)g->x + (g->k + j0) * STEP;
   for (size_t p = 0; p < g->pixels; p += STEP, q += g->pitch * STEP, k += g->pitch * STEP) {
@@ -17,17 +18,19 @@ RST_INLINE void block(const int rows, const int nv, const rst_gram *g, size_t i0
     RST_UNROLL
     for (int j = 0; j < nv; j++) kv[j] = weights_load(k + (size_t)j * V * STEP);
     RST_UNROLL
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++) {
       RST_UNROLL
       for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], q + i * STEP, kv[j]);
+    }
   }
   RST_UNROLL
-  for (int i = 0; i < rows; i++)
+  for (int i = 0; i < rows; i++) {
     RST_UNROLL
     for (int j = 0; j < nv; j++) {
       float *sums = g->sums + (i0 + (size_t)i) * g->sums_pitch + j0 + (size_t)j * V;
       vf_store(sums, vf_load(sums) + acc[i][j]);
     }
+  }
 }
 
 #define COLUMNS(rows_at_once, nv)                                                                \
