@@ -1,4 +1,3 @@
-#include <endian.h>
 #include <string.h>
 
 #include "base/bfloat16.h"
@@ -27,16 +26,23 @@ static float from_bits(uint32_t bits) {
   return value;
 }
 
+/* Files are little-endian. Byte by byte, compilers would not make vectors of the loops below. */
 static uint16_t load16(const uint8_t *p) {
   uint16_t value;
   memcpy(&value, p, sizeof value);
-  return le16toh(value);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  value = __builtin_bswap16(value);
+#endif
+  return value;
 }
 
 static uint32_t load32(const uint8_t *p) {
   uint32_t value;
   memcpy(&value, p, sizeof value);
-  return le32toh(value);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  value = __builtin_bswap32(value);
+#endif
+  return value;
 }
 
 static uint32_t bits_of(float value) {
