@@ -25,7 +25,7 @@
 /* clang-format off */
 #if defined(__AVX512F__)
 #include <immintrin.h>
-enum { V = 16, REGISTERS = 32 };
+enum { V = 16 };
 typedef __m512 vf;
 RST_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 RST_INLINE void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
@@ -36,7 +36,7 @@ RST_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 RST_INLINE vf vf_sqrt(vf v) { return _mm512_sqrt_ps(v); }
 #elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
-enum { V = 8, REGISTERS = 16 };
+enum { V = 8 };
 typedef __m256 vf;
 RST_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 RST_INLINE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
@@ -47,7 +47,7 @@ RST_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 RST_INLINE vf vf_sqrt(vf v) { return _mm256_sqrt_ps(v); }
 #elif defined(__ARM_NEON) && !defined(RST_PORTABLE)
 #include <arm_neon.h>
-enum { V = 4, REGISTERS = 32 };
+enum { V = 4 };
 typedef float32x4_t vf;
 RST_INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
 RST_INLINE void vf_store(float *p, vf v) { vst1q_f32(p, v); }
@@ -58,7 +58,7 @@ RST_INLINE vf vf_max(vf a, vf b) { return vmaxq_f32(a, b); }
 RST_INLINE vf vf_sqrt(vf v) { return vsqrtq_f32(v); }
 #else
 /* Any processor that the compiler knows: GNU vector extensions, which SSE2 and others map to. */
-enum { V = 4, REGISTERS = 16 };
+enum { V = 4 };
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 RST_INLINE vf vf_load(const float *p) {
