@@ -202,16 +202,17 @@ typedef enum rst_blend {
 } rst_blend;
 
 typedef struct rst_restore_options {
-  int threads; /* 0: as many as the process may use; the result does not depend on it, save that more of them
-                  need more memory, which may make max_memory choose smaller tiles */
+  int threads; /* 0: as many as the process may use; the result does not depend on it (with max_memory, up to
+                  16: more of them need more memory, which may make it choose smaller tiles) */
 
   /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this
    * many pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
   size_t window;
 
   /* Memory, in bytes, that the run may take in all, weights included (rst_plan.bytes). A picture that would
-   * take more is run in tiles as large as fit. 0: no limit. */
+   * take more with 16 threads is run in tiles as large as fit. 0: no limit. */
   uint64_t max_memory;
+  uint64_t held; /* of max_memory, what the caller takes for itself: pictures, say */
 
   /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what max_memory
    * asks for. Attention is global, so tiles change the result. */
@@ -268,6 +269,10 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
 rst_status rst_restore_picture(const rst_model *model, const rst_picture *input, const rst_picture *right,
                                rst_sample output_sample, rst_picture *output,
                                const rst_restore_options *options, rst_error *err);
+
+/* Bytes that rst_restore_picture holds beside the plan and the pictures, for each pixel of a picture with
+ * that many channels: two views as one input, or three results that become one grey. */
+size_t rst_restore_picture_held(const rst_architecture *architecture, int channels);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

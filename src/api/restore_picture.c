@@ -49,10 +49,17 @@ static rst_status check_picture(const rst_picture *picture, const char *which, r
   return RST_OK;
 }
 
+static plan plan_of(const rst_architecture *a, int channels) {
+  plan p = {.views = a->dual_pixel ? 2 : 1, .colors = rst_color_channels(channels), .runs = 1};
+  p.view_channels = a->in_channels / p.views;
+  p.average = p.colors < p.view_channels;
+  if (p.colors > p.view_channels) p.runs = p.colors;
+  return p;
+}
+
 static rst_status make_plan(const rst_architecture *a, const rst_picture *input, const rst_picture *right,
                             plan *p, rst_error *err) {
-  *p = (plan){.views = a->dual_pixel ? 2 : 1, .colors = rst_color_channels(input->channels), .runs = 1};
-  p->view_channels = a->in_channels / p->views;
+  *p = plan_of(a, input->channels);
   bool usual = p->view_channels * p->views == a->in_channels && a->out_channels == p->view_channels &&
                (p->view_channels == 1 || p->view_channels == 3);
   if (!usual)
@@ -67,9 +74,21 @@ static rst_status make_plan(const rst_architecture *a, const rst_picture *input,
     return rst_fail(err, RST_ERROR_USAGE,
                     "the right view has size %zu x %zu, expected that of the left, %zu x %zu", right->width,
                     right->height, input->width, input->height);
-  p->average = p->colors < p->view_channels;
-  if (p->colors > p->view_channels) p->runs = p->colors;
   return RST_OK;
+}
+
+/* Bytes per pixel of the buffers for a run; 0 where there is none. */
+static size_t views_pixel(const plan *p) {
+  return p->views == 2 ? 2 * (size_t)p->view_channels * sizeof(float) : 0;
+}
+
+static size_t results_pixel(const plan *p) {
+  return p->average ? (size_t)p->view_channels * sizeof(float) : 0;
+}
+
+size_t rst_restore_picture_held(const rst_architecture *architecture, int channels) {
+  const plan p = plan_of(architecture, channels);
+  return views_pixel(&p) + results_pixel(&p);
 }
 
 /* ---- Pixels for a run ---------------------------------------------------------------------- */
@@ -174,12 +193,12 @@ rst_status rst_restore_picture(const rst_model *model, const rst_picture *input,
   if (status == RST_OK && right != NULL) status = check_picture(right, "right", err);
   if (status == RST_OK) status = make_plan(rst_model_architecture(model), input, right, &p, err);
   if (status != RST_OK) return status;
-  size_t pixels = input->width * input->height, view_size = 2 * (size_t)p.view_channels * sizeof(float);
+  size_t pixels = input->width * input->height;
   buffers b = {0};
   rst_picture result = {input->width, input->height, input->channels, output_sample, NULL};
   result.samples = rst_alloc(pixels, (size_t)input->channels * rst_sample_size(output_sample));
-  if (p.views == 2) b.views = rst_alloc(pixels, view_size);
-  if (p.average) b.results = rst_alloc(pixels, 3 * sizeof(float));
+  if (p.views == 2) b.views = rst_alloc(pixels, views_pixel(&p));
+  if (p.average) b.results = rst_alloc(pixels, results_pixel(&p));
   if (result.samples == NULL || (p.views == 2 && b.views == NULL) || (p.average && b.results == NULL))
     status = rst_fail_memory(err, "the restored picture");
   else

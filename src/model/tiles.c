@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/threads.h"
 #include "model/run.h"
 
 static size_t min_size(size_t a, size_t b) {
@@ -104,7 +105,10 @@ static double *weight_sums(const axis *a, rst_blend blend) {
 
 /* ---- Plan ------------------------------------------------------------------------------------------ */
 
-enum { MAX_CHOSEN_OVERLAP = 128 };
+enum {
+  MAX_CHOSEN_OVERLAP = 128,
+  PLANNED_THREADS = 16 /* tiles are chosen as if there were so many, so that they do not depend on fewer */
+};
 
 /* What a tiled run keeps: floats of the caller's size and of a tile, and the weights of the blending. */
 static uint64_t tiled_bytes(const rst_model *m, const axis *x, const axis *y) {
@@ -136,6 +140,10 @@ static rst_status plan_of(const rst_model *m, size_t width, size_t height, const
   return status;
 }
 
+static bool fits(const rst_plan *plan, const rst_restore_options *o) {
+  return o->max_memory == 0 || add_bytes(plan->bytes, o->held) <= o->max_memory;
+}
+
 static size_t chosen_overlap(size_t tile, size_t multiple) {
   return min_size(tile / 4, MAX_CHOSEN_OVERLAP) / multiple * multiple;
 }
@@ -150,7 +158,7 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
     const size_t middle = low + (high - low + 1) / 2, tile = middle * multiple;
     rst_status status = plan_of(m, width, height, o, tile, chosen_overlap(tile, multiple), &p, err);
     if (status != RST_OK) return status;
-    if (p.bytes <= o->max_memory) {
+    if (fits(&p, o)) {
       *plan = p;
       low = middle;
     } else {
@@ -160,14 +168,22 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
   if (low > 0) return RST_OK;
   rst_status status = plan_of(m, width, height, o, multiple, 0, &p, err);
   if (status != RST_OK) return status;
-  return rst_fail(err, RST_ERROR_MEMORY,
-                  "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB", width,
-                  height, ceil((double)p.bytes / 1e6), floor((double)o->max_memory / 1e6));
+  return rst_fail(
+      err, RST_ERROR_MEMORY, "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB",
+      width, height, ceil((double)add_bytes(p.bytes, o->held) / 1e6), floor((double)o->max_memory / 1e6));
 }
 
 static rst_status fail_tile(const rst_plan *plan, const rst_restore_options *o, rst_error *err) {
   return rst_fail(err, RST_ERROR_MEMORY, "tiles of %zu pixels take %.0f MB, allowed are %.0f MB", o->tile,
-                  ceil((double)plan->bytes / 1e6), floor((double)o->max_memory / 1e6));
+                  ceil((double)add_bytes(plan->bytes, o->held) / 1e6), floor((double)o->max_memory / 1e6));
+}
+
+/* The whole picture, or tiles where that does not fit. */
+static rst_status decide(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
+                         rst_plan *plan, rst_error *err) {
+  rst_status status = plan_of(m, width, height, o, o->tile, o->overlap, plan, err);
+  if (status != RST_OK || fits(plan, o)) return status;
+  return o->tile == 0 ? choose_tiles(m, width, height, o, plan, err) : fail_tile(plan, o, err);
 }
 
 static rst_status make_plan(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
@@ -175,9 +191,17 @@ static rst_status make_plan(const rst_model *m, size_t width, size_t height, con
   *plan = (rst_plan){0};
   rst_status status = check_size(width, height, err);
   if (status == RST_OK) status = check_options(&m->architecture, o, err);
-  if (status == RST_OK) status = plan_of(m, width, height, o, o->tile, o->overlap, plan, err);
-  if (status == RST_OK && o->max_memory != 0 && plan->bytes > o->max_memory)
-    status = o->tile == 0 ? choose_tiles(m, width, height, o, plan, err) : fail_tile(plan, o, err);
+  if (status == RST_OK && o->max_memory != 0 && o->tile == 0 && rst_threads(o->threads) < PLANNED_THREADS) {
+    rst_restore_options more = *o;
+    more.threads = PLANNED_THREADS;
+    status = decide(m, width, height, &more, plan, err);
+    if (status == RST_OK)
+      status = plan_of(m, width, height, o, plan->tile, plan->overlap, plan, err);
+    else if (status == RST_ERROR_MEMORY) /* so tight that it takes fewer threads */
+      status = decide(m, width, height, o, plan, err);
+  } else if (status == RST_OK) {
+    status = decide(m, width, height, o, plan, err);
+  }
   if (status != RST_OK) *plan = (rst_plan){0};
   return status;
 }

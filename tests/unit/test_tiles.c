@@ -153,18 +153,43 @@ static rst_plan plan(size_t width, size_t height, const rst_restore_options *opt
   return p;
 }
 
+/* As large as fit with 16 threads, that is: see below. */
 static void a_limit_is_kept_by_tiles_as_large_as_fit(void **state) {
   (void)state;
-  const rst_plan whole = plan(1280, 720, NULL);
+  const rst_plan whole = plan(1280, 720, &(rst_restore_options){.threads = 16});
   assert_int_equal(whole.tile, 0);
   assert_int_equal(whole.tiles, 1);
-  rst_restore_options options = {.max_memory = whole.bytes};
+  rst_restore_options options = {.threads = 16, .max_memory = whole.bytes};
   assert_int_equal(plan(1280, 720, &options).tile, 0);
   options.max_memory = whole.bytes - 1;
   const rst_plan tiled = plan(1280, 720, &options);
   assert_true(tiled.tile >= 512 && tiled.tiles >= 2 && tiled.tiles <= 6);
   assert_true(tiled.bytes <= options.max_memory);
   assert_true(tiled.overlap > 0 && tiled.overlap % 8 == 0);
+}
+
+static void tiles_do_not_depend_on_threads(void **state) {
+  (void)state;
+  const rst_plan whole = plan(1280, 720, &(rst_restore_options){.threads = 2});
+  for (uint64_t limit = whole.bytes + whole.bytes / 10; limit > whole.bytes / 2; limit -= whole.bytes / 20) {
+    const rst_plan one = plan(1280, 720, &(rst_restore_options){.threads = 1, .max_memory = limit});
+    for (int threads = 2; threads <= 16; threads += 2) {
+      const rst_plan p = plan(1280, 720, &(rst_restore_options){.threads = threads, .max_memory = limit});
+      assert_int_equal(p.tile, one.tile);
+      assert_int_equal(p.overlap, one.overlap);
+      assert_true(p.bytes <= limit);
+    }
+  }
+}
+
+static void what_the_caller_holds_counts(void **state) {
+  (void)state;
+  rst_restore_options options = {.threads = 16};
+  options.max_memory = plan(1280, 720, &options).bytes + 1000;
+  options.held = 1000;
+  assert_int_equal(plan(1280, 720, &options).tile, 0);
+  options.held = 1001;
+  assert_true(plan(1280, 720, &options).tile > 0);
 }
 
 static void the_published_model_needs_what_was_promised(void **state) {
@@ -210,6 +235,8 @@ int main(void) {
       cmocka_unit_test(a_tile_that_holds_the_picture_is_the_whole_run),
       cmocka_unit_test(uniform_blend_is_the_mean),
       cmocka_unit_test(a_limit_is_kept_by_tiles_as_large_as_fit),
+      cmocka_unit_test(tiles_do_not_depend_on_threads),
+      cmocka_unit_test(what_the_caller_holds_counts),
       cmocka_unit_test(the_published_model_needs_what_was_promised),
       cmocka_unit_test(what_cannot_be_is_refused),
   };

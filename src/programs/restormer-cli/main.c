@@ -76,18 +76,20 @@ static rst_sample output_sample(const char *output, const rst_picture *input) {
 }
 
 /* Bytes of the pictures that the program holds during a run. */
-static uint64_t picture_bytes(const cli_options *options, const rst_picture *input) {
-  const uint64_t samples = (uint64_t)input->width * input->height * (uint64_t)input->channels;
+static uint64_t picture_bytes(const cli_options *options, const rst_model *model, const rst_picture *input) {
   const size_t in = rst_sample_size(input->sample) * (options->right ? 2 : 1);
-  return samples * (in + rst_sample_size(output_sample(options->output, input)));
+  const size_t samples = in + rst_sample_size(output_sample(options->output, input));
+  return (uint64_t)input->width * input->height *
+         ((size_t)input->channels * samples +
+          rst_restore_picture_held(rst_model_architecture(model), input->channels));
 }
 
 /* What a run of the model over the picture will take, told when that is asked for or not what is expected. */
 static rst_status plan(const cli_options *options, const rst_model *model, const rst_picture *input,
                        rst_restore_options *how, rst_error *err) {
-  const uint64_t pictures = picture_bytes(options, input), own = cli_memory_in_all(0, pictures);
-  const uint64_t limit = how->max_memory != 0 ? how->max_memory : memory_available();
-  how->max_memory = limit > own ? limit - own : 1;
+  const uint64_t pictures = picture_bytes(options, model, input);
+  how->held = cli_memory_in_all(0, pictures);
+  if (how->max_memory == 0) how->max_memory = memory_available();
   rst_plan p;
   rst_status status = rst_plan_restore(rst_model_architecture(model), &options->model, input->width,
                                        input->height, how, &p, err);
@@ -95,7 +97,7 @@ static rst_status plan(const cli_options *options, const rst_model *model, const
   if (how->tile == 0 && p.tile != 0 && !options->quiet)
     cli_print_line(
         stderr, "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping",
-        options->input, (double)limit / 1e6, p.tiles, p.tile, p.overlap);
+        options->input, (double)how->max_memory / 1e6, p.tiles, p.tile, p.overlap);
   if (options->verbose)
     fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in, %.1f MB in all\n", p.tiles,
             p.tiles == 1 ? "" : "s", (double)p.weight_bytes / 1e6, (double)p.working_bytes / 1e6,

@@ -22,7 +22,8 @@ static memory memory_of(const rst_architecture *a, const info_run *run, rst_prec
       plan.bytes == UINT64_MAX)
     return (memory){.known = false};
   const uint64_t samples = (uint64_t)a->in_channels + (uint64_t)a->out_channels;
-  memory m = {true, plan.weight_bytes, plan.working_bytes, run->width * run->height * samples, 0};
+  const uint64_t pixel = samples + rst_restore_picture_held(a, a->out_channels);
+  memory m = {true, plan.weight_bytes, plan.working_bytes, run->width * run->height * pixel, 0};
   m.total = cli_memory_in_all(plan.bytes, m.pictures);
   return m;
 }
@@ -166,7 +167,8 @@ static void print_json_memory(const rst_architecture *a, const info_run *run) {
     const memory m = memory_of(a, run, PRECISIONS[i].precision);
     printf("    \"%s\": ", PRECISIONS[i].name);
     if (m.known)
-      printf("{\"total\": %" PRIu64 ", \"weights\": %" PRIu64 ", \"working\": %" PRIu64 ", \"pictures\": %" PRIu64 "}",
+      printf("{\"total\": %" PRIu64 ", \"weights\": %" PRIu64 ", \"working\": %" PRIu64
+             ", \"pictures\": %" PRIu64 "}",
              m.total, m.weights, m.working, m.pictures);
     else
       printf("null");

@@ -9,8 +9,11 @@ fi
 "$make_model" --dim 48 --blocks 1,1 --heads 1,2 --refinement 0 wide.json
 "$make_model" --dim 24 --blocks 1 --heads 1 --refinement 0 flat.json
 "$make_model" --full --dtype f16 full.json
+"$make_model" --dim 8 --blocks 1,1 --heads 1,2 --refinement 0 --dual-pixel dual.json
 photo=$DATA/$(cd "$DATA" && ls *.png | head -n 1)
 cp "$pictures/pixel.png" pixel.png
+{ echo P6 800 500 255; head -c 1200000 /dev/zero; } >black.ppm
+cp black.ppm right.ppm
 
 # measure MODEL PICTURE OPTIONS...
 measure() {
@@ -36,6 +39,7 @@ for precision in float32 bf16; do
 done
 measure wide "$photo" -t 2 --tile 128 --overlap 32
 measure wide "$photo" -t 2 --max-memory 24M
+measure dual black.ppm -t 2 --right right.ppm
 
 echo '--- info plans the same'
 size=$(restormer-compare --json "$photo" "$photo" | sed 's/.*"width": \([0-9]*\), "height": \([0-9]*\).*/\1x\2/')
