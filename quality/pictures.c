@@ -68,18 +68,6 @@ static rst_status create(const rst_picture *like, int channels, rst_sample sampl
   return picture->samples == NULL ? rst_fail_memory(err, "a picture") : RST_OK;
 }
 
-static double sample_at(const rst_picture *p, size_t i) {
-  switch (p->sample) {
-    case RST_SAMPLE_U8:
-      return ((const uint8_t *)p->samples)[i] / 255.0;
-    case RST_SAMPLE_U16:
-      return ((const uint16_t *)p->samples)[i] / 65535.0;
-    case RST_SAMPLE_F32:
-      break;
-  }
-  return (double)((const float *)p->samples)[i];
-}
-
 rst_status pictures_to_bytes(const rst_picture *picture, rst_picture *bytes, rst_error *err) {
   const size_t from = (size_t)picture->channels, to = from >= 3 ? 3 : 1;
   const rst_status status = create(picture, (int)to, RST_SAMPLE_U8, bytes, err);
@@ -87,7 +75,7 @@ rst_status pictures_to_bytes(const rst_picture *picture, rst_picture *bytes, rst
   uint8_t *samples = bytes->samples;
   for (size_t i = 0; i < picture->width * picture->height; i++)
     for (size_t c = 0; c < to; c++)
-      samples[i * to + c] = (uint8_t)lrint(255 * fmin(fmax(sample_at(picture, i * from + c), 0), 1));
+      samples[i * to + c] = (uint8_t)lrint(255 * fmin(fmax(rst_picture_value(picture, i * from + c), 0), 1));
   return RST_OK;
 }
 

@@ -76,6 +76,9 @@ bool rst_picture_can_write(const char *path);
  * RST_ERROR_MEMORY. */
 rst_status rst_picture_write(const char *path, const rst_picture *picture, rst_error *err);
 
+/* samples[i], where 1 is white: an integer divided by the largest of its type, a float as it is. */
+double rst_picture_value(const rst_picture *picture, size_t i);
+
 /* Frees the samples and empties the picture. */
 void rst_picture_free(rst_picture *picture);
 

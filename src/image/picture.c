@@ -18,6 +18,18 @@ size_t rst_sample_size(rst_sample sample) {
   return 4;
 }
 
+double rst_picture_value(const rst_picture *picture, size_t i) {
+  switch (picture->sample) {
+    case RST_SAMPLE_U8:
+      return ((const uint8_t *)picture->samples)[i] / 255.0;
+    case RST_SAMPLE_U16:
+      return ((const uint16_t *)picture->samples)[i] / 65535.0;
+    case RST_SAMPLE_F32:
+      break;
+  }
+  return (double)((const float *)picture->samples)[i];
+}
+
 void rst_picture_free(rst_picture *picture) {
   rst_free(picture->samples);
   *picture = (rst_picture){0};

@@ -43,6 +43,18 @@ rst_model *fixture_model(const random_model *model, rst_isa isa, rst_precision p
   return packed;
 }
 
+rst_model *fixture_channels(int in, int out, bool dual_pixel, uint64_t seed) {
+  rst_architecture a = architecture_small(8, 2);
+  a.in_channels = in;
+  a.out_channels = out;
+  a.dual_pixel = dual_pixel;
+  a.residual = in == out;
+  random_model weights = fixture_random(&a, seed);
+  rst_model *model = fixture_model(&weights, RST_ISA_AUTO, RST_PRECISION_F32);
+  random_model_free(&weights);
+  return model;
+}
+
 static rst_pixels view(const void *samples, rst_sample sample, int channels, size_t height, size_t width) {
   rst_pixels pixels = {.sample = sample, .width = width, .height = height, .channels = channels};
   memcpy(&pixels.samples, &samples, sizeof samples); /* an input's samples are not const in the interface */

@@ -15,6 +15,9 @@ rst_weights *fixture_weights(const random_model *model);
 rst_model *fixture_pack(const rst_weights *weights, rst_isa isa, rst_precision precision);
 rst_model *fixture_model(const random_model *model, rst_isa isa, rst_precision precision);
 
+/* A packed random model of two levels with these channels; it adds its input where they are equal. */
+rst_model *fixture_channels(int in, int out, bool dual_pixel, uint64_t seed);
+
 /* A view of densely packed samples, planar [c][h][w] or interleaved [h][w][c]. */
 rst_pixels fixture_planar(const void *samples, rst_sample sample, int channels, size_t height, size_t width);
 rst_pixels fixture_interleaved(const void *samples, rst_sample sample, int channels, size_t height,

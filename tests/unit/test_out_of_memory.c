@@ -10,22 +10,10 @@ enum { HEIGHT = 9, WIDTH = 14 };
 /* Models of two levels: sides are multiples of 2. */
 static rst_model *rgb, *dual;
 
-static rst_model *new_model(int in, int out, bool dual_pixel) {
-  rst_architecture a = architecture_small(8, 2);
-  a.in_channels = in;
-  a.out_channels = out;
-  a.dual_pixel = dual_pixel;
-  a.residual = in == out;
-  random_model weights = fixture_random(&a, 2);
-  rst_model *model = fixture_model(&weights, RST_ISA_AUTO, RST_PRECISION_F32);
-  random_model_free(&weights);
-  return model;
-}
-
 static int make_models(void **state) {
   (void)state;
-  rgb = new_model(3, 3, false);
-  dual = new_model(6, 3, true);
+  rgb = fixture_channels(3, 3, false, 2);
+  dual = fixture_channels(6, 3, true, 2);
   return 0;
 }
 

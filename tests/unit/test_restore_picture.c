@@ -10,18 +10,6 @@
 
 enum { HEIGHT = 21, WIDTH = 30, PIXELS = HEIGHT * WIDTH };
 
-static rst_model *new_model(int in, int out, bool dual_pixel) {
-  rst_architecture a = architecture_small(8, 2);
-  a.in_channels = in;
-  a.out_channels = out;
-  a.dual_pixel = dual_pixel;
-  a.residual = in == out;
-  random_model weights = fixture_random(&a, 13);
-  rst_model *model = fixture_model(&weights, RST_ISA_AUTO, RST_PRECISION_F32);
-  random_model_free(&weights);
-  return model;
-}
-
 static rst_picture new_picture(int channels, rst_sample sample, uint64_t seed) {
   rst_picture p = {.width = WIDTH, .height = HEIGHT, .channels = channels, .sample = sample};
   const size_t count = (size_t)channels * PIXELS;
@@ -154,35 +142,35 @@ static void expect_mean(const rst_model *model, const rst_picture *input, float 
 
 static void rgb_on_an_rgb_model(void **state) {
   (void)state;
-  rst_model *model = new_model(3, 3, false);
+  rst_model *model = fixture_channels(3, 3, false, 13);
   check_kinds(model, 3, expect_rgb);
   rst_model_free(model);
 }
 
 static void grey_on_an_rgb_model(void **state) {
   (void)state;
-  rst_model *model = new_model(3, 3, false);
+  rst_model *model = fixture_channels(3, 3, false, 13);
   check_kinds(model, 1, expect_mean);
   rst_model_free(model);
 }
 
 static void grey_on_a_grey_model(void **state) {
   (void)state;
-  rst_model *model = new_model(1, 1, false);
+  rst_model *model = fixture_channels(1, 1, false, 13);
   check_kinds(model, 1, expect_each_channel);
   rst_model_free(model);
 }
 
 static void rgb_on_a_grey_model(void **state) {
   (void)state;
-  rst_model *model = new_model(1, 1, false);
+  rst_model *model = fixture_channels(1, 1, false, 13);
   check_kinds(model, 3, expect_each_channel);
   rst_model_free(model);
 }
 
 static void two_views_on_a_dual_pixel_model(void **state) {
   (void)state;
-  rst_model *model = new_model(6, 3, true);
+  rst_model *model = fixture_channels(6, 3, true, 13);
   rst_picture left = new_picture(4, RST_SAMPLE_U16, 3), right = new_picture(3, RST_SAMPLE_U16, 4);
   float *in = fixture_alloc(6 * (size_t)PIXELS, sizeof *in),
         *planes = fixture_alloc(3 * (size_t)PIXELS, sizeof *planes);
@@ -227,7 +215,7 @@ static bool watch_growth(void *user, double fraction) {
 /* Three runs, one progress. */
 static void progress_over_channels(void **state) {
   (void)state;
-  rst_model *model = new_model(1, 1, false);
+  rst_model *model = fixture_channels(1, 1, false, 13);
   rst_picture input = new_picture(3, RST_SAMPLE_U8, 3), output;
   rst_error err;
   growth g = {0};

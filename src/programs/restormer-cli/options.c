@@ -193,7 +193,7 @@ void options_print_help(void) {
       "                       denoiser that comes with restormer-cli\n"
       "      --right IMAGE    second view, for a dual-pixel model\n"
       "  -t, --threads N      threads to use; default: as many as the process may use; the result is\n"
-      "                       the same for every N\n"
+      "                       the same for every N (with tiles for lack of memory: up to 16)\n"
       "      --precision P    float32 (default, exact) or bf16 (faster on processors with bf16 products,\n"
       "                       half the memory)\n"
       "      --isa NAME       auto (default), baseline, avx2, avx512, avx512bf16 or neon\n"

@@ -118,21 +118,9 @@ static int parse_arguments(int argc, char **argv, arguments *args) {
 
 /* ---- The difference picture ---------------------------------------------------------------- */
 
-static double sample_at(const rst_picture *p, size_t i) {
-  switch (p->sample) {
-    case RST_SAMPLE_U8:
-      return ((const uint8_t *)p->samples)[i] / 255.0;
-    case RST_SAMPLE_U16:
-      return ((const uint16_t *)p->samples)[i] / 65535.0;
-    case RST_SAMPLE_F32:
-      break;
-  }
-  return (double)((const float *)p->samples)[i];
-}
-
 /* Differences that are not numbers are as white as the largest. */
 static double difference_at(const comparison *c, size_t i) {
-  double d = fabs(sample_at(&c->a, i) - sample_at(&c->b, i));
+  double d = fabs(rst_picture_value(&c->a, i) - rst_picture_value(&c->b, i));
   return isfinite(d) ? d : 1;
 }
 
