@@ -99,7 +99,7 @@ static void *allocate(size_t bytes) {
   void *memory = aligned_alloc(64, bytes);
   if (memory == NULL) {
     fputs("kernels: out of memory\n", stderr);
-    exit(RST_ERROR_MEMORY);
+    exit(2);
   }
   return memory;
 }

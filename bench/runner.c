@@ -57,6 +57,7 @@ static settings parse_options(int argc, char **argv) {
       {"isa", required_argument, NULL, 'i'},    {"threads", required_argument, NULL, 't'},
       {"repeat", required_argument, NULL, 'n'}, {NULL, 0, NULL, 0}};
   settings s = {.width = 256, .height = 256, .repeats = 5};
+  rst_model_options_init(&s.model);
   char *end;
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     switch (option) {
@@ -103,7 +104,7 @@ static rst_pixels new_pixels(const settings *s, int channels) {
   float *samples = calloc(count, sizeof *samples);
   if (samples == NULL) {
     fputs("runner: out of memory\n", stderr);
-    exit(RST_ERROR_MEMORY);
+    exit(2);
   }
   uint32_t state = 1;
   for (size_t i = 0; i < count; i++) {
@@ -160,5 +161,5 @@ int main(int argc, char **argv) {
   if (status != RST_OK) fprintf(stderr, "runner: %s\n", err.message);
   for (int i = 0; i < count && status == RST_OK; i++) print(&subjects[i], &s);
   for (int i = 0; i < count; i++) rst_model_free(subjects[i].model);
-  return (int)status;
+  return status == RST_OK ? 0 : 2;
 }

@@ -4,8 +4,12 @@
  *
  * Conventions that hold everywhere:
  * - Functions that can fail return an rst_status and, where `err` is not NULL, leave a one-line
- *   message in it that names the file, the thing, what was expected and what was found.
+ *   message in it that names the file, the thing, what was expected and what was found; "" on success.
  *   On failure, output parameters are NULL or zeroed and own nothing.
+ * - Structs that grow with the library begin with `struct_size` and have a function rst_..._init that sets
+ *   it and the defaults; members are set after it. Programs built with an older or newer header go on
+ *   working: what the library does not know and is not zero is refused with RST_ERROR_USAGE. Where options
+ *   may be NULL, that means the defaults.
  * - The library prints nothing, never exits, and keeps no global state. Objects that are passed as
  *   const may be used by several threads at once.
  * - Sizes of pictures are in pixels, sizes of memory in bytes.
@@ -16,29 +20,34 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 #pragma GCC visibility push(default) /* the shared library exports what stands here and nothing else */
 
+/* Of this header. */
 #define RST_VERSION "0.1.0"
 #define RST_MAX_LEVELS 5
 
-/* The values are the exit statuses of the programs. */
 typedef enum rst_status {
   RST_OK = 0,
-  RST_ERROR_USAGE = 2,   /* an argument or an option is wrong or does not fit the model */
-  RST_ERROR_WEIGHTS = 3, /* manifest, weight file or checkpoint cannot be used */
-  RST_ERROR_INPUT = 4,   /* a picture cannot be read */
-  RST_ERROR_OUTPUT = 5,  /* a file cannot be written */
-  RST_ERROR_MEMORY = 6,  /* out of memory */
-  RST_CANCELLED = 130    /* the progress callback asked to stop */
+  RST_ERROR_USAGE = 1,   /* an argument or an option is wrong or does not fit the model */
+  RST_ERROR_WEIGHTS = 2, /* manifest, weight file or checkpoint cannot be used */
+  RST_ERROR_INPUT = 3,   /* a picture cannot be read */
+  RST_ERROR_OUTPUT = 4,  /* a file cannot be written */
+  RST_ERROR_MEMORY = 5,  /* out of memory */
+  RST_ERROR_NUMBERS = 6, /* a computation overflowed: the weights and the input do not go together */
+  RST_CANCELLED = 7      /* the progress callback asked to stop */
 } rst_status;
 
 typedef struct rst_error {
   char message[1024]; /* one line, no newline at the end; "" when there was no error */
 } rst_error;
+
+/* The version of the library that runs, as RST_VERSION has that of the header. */
+const char *rst_version(void);
 
 /* ---- Pictures ------------------------------------------------------------------------------ */
 
@@ -95,7 +104,8 @@ rst_status rst_picture_compare(const rst_picture *a, const rst_picture *b, rst_d
 
 /* ---- Weights ------------------------------------------------------------------------------- */
 
-/* The hyper-parameters. Level l (from 0) has dim * 2^l channels at 1/2^l of the resolution; decoder
+/* The hyper-parameters, as the library tells them; members may follow in later versions, so programs do not
+ * make any of their own. Level l (from 0) has dim * 2^l channels at 1/2^l of the resolution; decoder
  * level 0 and the refinement run at 2 * dim (at dim when levels == 1). */
 typedef struct rst_architecture {
   int in_channels, out_channels;
@@ -116,19 +126,25 @@ typedef struct rst_architecture {
 typedef struct rst_weights rst_weights; /* an open manifest and its mapped files */
 
 typedef struct rst_weights_info {
-  const char *name, *task, *license, *source; /* "" when the manifest has none; owned by the weights */
-  rst_architecture architecture;
+  size_t struct_size;
+  const char *name, *task, *license, *source; /* "" when the manifest has none */
+  const rst_architecture *architecture;
   uint64_t parameters; /* number of weights */
   uint64_t bytes;      /* their size on disk */
   const char *dtype;   /* "F32", "F16", "BF16" or "mixed" */
 } rst_weights_info;
+
+static inline void rst_weights_info_init(rst_weights_info *info) {
+  memset(info, 0, sizeof *info);
+  info->struct_size = sizeof *info;
+}
 
 /* Opens a manifest (weights/README.md has the format), maps its files and checks everything but the
  * hashes and the finiteness of the values. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY. */
 rst_status rst_weights_open(const char *manifest_path, rst_weights **weights, rst_error *err);
 void rst_weights_close(rst_weights *weights); /* NULL is allowed */
 
-/* Fills `info`; its strings live as long as `weights`. */
+/* Fills `info`, which has been initialised; what it points to lives as long as `weights`. */
 void rst_weights_get_info(const rst_weights *weights, rst_weights_info *info);
 
 /* Checks the SHA-256 of every file and that every value is finite. */
@@ -139,6 +155,7 @@ rst_status rst_weights_verify(const rst_weights *weights, rst_error *err);
 uint64_t rst_architecture_macs(const rst_architecture *architecture, size_t width, size_t height);
 
 typedef struct rst_convert_options {
+  size_t struct_size;
   const char *dtype; /* "f32", "f16", "bf16"; NULL: as in the checkpoint (mixed: f32) */
   const char *name;  /* free texts of the manifest; NULL: derived or left out */
   const char *task;
@@ -146,9 +163,14 @@ typedef struct rst_convert_options {
   const char *source;
 } rst_convert_options;
 
+static inline void rst_convert_options_init(rst_convert_options *options) {
+  memset(options, 0, sizeof *options);
+  options->struct_size = sizeof *options;
+}
+
 /* Reads a PyTorch checkpoint (zip or legacy form) or a safetensors file and writes a manifest to
  * `manifest_path` (which must end in .json) and its tensors beside it as .safetensors. Loading can not run
- * code. RST_ERROR_WEIGHTS, RST_ERROR_OUTPUT, RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+ * code. `options` may be NULL. RST_ERROR_WEIGHTS, RST_ERROR_OUTPUT, RST_ERROR_USAGE or RST_ERROR_MEMORY. */
 rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest_path,
                                const rst_convert_options *options, rst_error *err);
 
@@ -179,12 +201,18 @@ typedef enum rst_precision {
 typedef struct rst_model rst_model; /* weights packed for one instruction set and precision */
 
 typedef struct rst_model_options {
+  size_t struct_size;
   rst_isa isa;
   rst_precision precision;
   int threads; /* for packing; 0: as many as the process may use */
 } rst_model_options;
 
-/* Packs the weights. `options` may be NULL (all zero). The weights may be closed afterwards. The same
+static inline void rst_model_options_init(rst_model_options *options) {
+  memset(options, 0, sizeof *options);
+  options->struct_size = sizeof *options;
+}
+
+/* Packs the weights. `options` may be NULL. The weights may be closed afterwards. The same
  * model may be used by several threads at once. RST_ERROR_WEIGHTS (a value is not finite),
  * RST_ERROR_USAGE (instruction set not available) or RST_ERROR_MEMORY. */
 rst_status rst_model_create(const rst_weights *weights, const rst_model_options *options, rst_model **model,

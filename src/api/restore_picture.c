@@ -209,5 +209,5 @@ rst_status rst_restore_picture(const rst_model *model, const rst_picture *input,
     *output = result;
   else
     rst_picture_free(&result);
-  return status;
+  return rst_end(err, status);
 }

@@ -12,6 +12,12 @@
 /* RST_ERROR_MEMORY with the one message for it; `what` says what the memory was for. */
 #define rst_fail_memory(err, what) rst_fail(err, RST_ERROR_MEMORY, "out of memory for %s", what)
 
+/* What public functions end with: no message without an error, whatever was tried on the way. */
+static inline rst_status rst_end(rst_error *err, rst_status status) {
+  if (status == RST_OK && err != NULL) err->message[0] = '\0';
+  return status;
+}
+
 void rst_error_format(rst_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static inline rst_status rst_error_status(rst_status status) {
   return status;

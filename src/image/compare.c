@@ -173,5 +173,5 @@ rst_status rst_picture_compare(const rst_picture *a, const rst_picture *b, rst_d
   if (status != RST_OK) return status;
   compare_samples(a, b, common, &d);
   *difference = d;
-  return RST_OK;
+  return rst_end(err, RST_OK);
 }

@@ -84,5 +84,5 @@ rst_status rst_picture_read(const char *path, rst_picture *picture, rst_error *e
   rst_source source = {path, mapping.data, mapping.size, err};
   status = read_source(&source, picture);
   rst_unmap_file(&mapping);
-  return status;
+  return rst_end(err, status);
 }

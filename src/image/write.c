@@ -38,7 +38,7 @@ rst_status rst_picture_write(const char *path, const rst_picture *picture, rst_e
   rst_status status = rst_output_open(path, &output, err);
   if (status != RST_OK) return status;
   status = write(&output, picture, err);
-  if (status == RST_OK) return rst_output_commit(&output, err);
+  if (status == RST_OK) return rst_end(err, rst_output_commit(&output, err));
   rst_output_discard(&output);
   return status;
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "base/pages.h"
 #include "base/threads.h"
 #include "model/pack.h"
@@ -332,17 +333,16 @@ static size_t count_blocks(const rst_architecture *a) {
 rst_status rst_model_outline(const rst_architecture *architecture, const rst_model_options *options,
                              rst_model **model, rst_error *err) {
   *model = NULL;
-  const rst_model_options o = options == NULL ? (rst_model_options){0} : *options;
-  const rst_kernels *kernels = rst_kernels_for(o.isa, o.precision);
+  const rst_kernels *kernels = rst_kernels_for(options->isa, options->precision);
   if (kernels == NULL)
     return rst_fail(err, RST_ERROR_USAGE,
                     "instruction set %s: not available on this processor or in this build",
-                    rst_isa_name(o.isa));
+                    rst_isa_name(options->isa));
   rst_model *m = rst_alloc_zeroed(1, sizeof *m);
   if (m == NULL) return rst_fail_memory(err, "the model");
   m->architecture = *architecture;
   m->kernels = kernels;
-  m->exact = rst_kernels_for(o.isa, RST_PRECISION_F32);
+  m->exact = rst_kernels_for(options->isa, RST_PRECISION_F32);
   m->block_count = count_blocks(architecture);
   m->blocks = rst_alloc_zeroed(m->block_count, sizeof *m->blocks);
   if (m->blocks == NULL) {
@@ -359,23 +359,26 @@ rst_status rst_model_outline(const rst_architecture *architecture, const rst_mod
 
 rst_status rst_model_create(const rst_weights *weights, const rst_model_options *options, rst_model **model,
                             rst_error *err) {
-  rst_status status = rst_model_outline(rst_weights_architecture(weights), options, model, err);
+  rst_model_options o;
+  rst_model_options_init(&o);
+  *model = NULL;
+  rst_status status = rst_options_read(&o, sizeof o, options, "rst_model_options", err);
+  if (status == RST_OK) status = rst_model_outline(rst_weights_architecture(weights), &o, model, err);
   if (status != RST_OK) return status;
   rst_model *m = *model;
-  const int threads = options == NULL ? 0 : options->threads;
   m->arena = rst_pages_alloc(m->arena_bytes);
   if (m->arena == NULL) {
     status = rst_fail_memory(err, "the packed weights");
   } else {
     place fill = {.base = m->arena};
     take_all(&fill, m);
-    status = fill_all(weights, m, rst_threads(threads), err);
+    status = fill_all(weights, m, rst_threads(o.threads), err);
   }
   if (status != RST_OK) {
     rst_model_free(m);
     *model = NULL;
   }
-  return status;
+  return rst_end(err, status);
 }
 
 void rst_model_free(rst_model *m) {

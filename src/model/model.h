@@ -61,7 +61,7 @@ struct rst_model {
 };
 
 /* A model of the architecture without its weights: places and sizes are set, pointers to weights are NULL.
- * Ends, also on failure, with rst_model_free. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+ * `options` are complete. Ends, also on failure, with rst_model_free. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
 rst_status rst_model_outline(const rst_architecture *architecture, const rst_model_options *options,
                              rst_model **model, rst_error *err);
 

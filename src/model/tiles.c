@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "base/threads.h"
 #include "model/run.h"
 
@@ -212,12 +213,15 @@ rst_status rst_plan_restore(const rst_architecture *architecture, const rst_mode
   const rst_restore_options o = options == NULL ? (rst_restore_options){0} : *options;
   rst_model *m;
   *plan = (rst_plan){0};
-  rst_status status = rst_architecture_check(architecture, "the model", err);
-  if (status == RST_OK) status = rst_model_outline(architecture, model_options, &m, err);
+  rst_model_options mo;
+  rst_model_options_init(&mo);
+  rst_status status = rst_options_read(&mo, sizeof mo, model_options, "rst_model_options", err);
+  if (status == RST_OK) status = rst_architecture_check(architecture, "the model", err);
+  if (status == RST_OK) status = rst_model_outline(architecture, &mo, &m, err);
   if (status != RST_OK) return status;
   status = make_plan(m, width, height, &o, plan, err);
   rst_model_free(m);
-  return status;
+  return rst_end(err, status);
 }
 
 /* ---- Tiled run ------------------------------------------------------------------------------------- */
@@ -331,6 +335,9 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
   rst_status status = check_pixels(&model->architecture, input, output, err);
   if (status == RST_OK) status = make_plan(model, input->width, input->height, &o, &plan, err);
   if (status != RST_OK) return status;
-  if (plan.tile != 0) return restore_tiled(model, input, output, &o, &plan, err);
-  return rst_network_run(model, input, output, &o, err);
+  if (plan.tile != 0)
+    status = restore_tiled(model, input, output, &o, &plan, err);
+  else
+    status = rst_network_run(model, input, output, &o, err);
+  return rst_end(err, status);
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "weights/json.h"
 #include "weights/manifest.h"
 #include "weights/safetensors.h"
@@ -206,7 +207,7 @@ rst_status rst_weights_open(const char *manifest_path, rst_weights **weights, rs
     return status;
   }
   *weights = w;
-  return RST_OK;
+  return rst_end(err, RST_OK);
 }
 
 void rst_weights_close(rst_weights *w) {
@@ -234,18 +235,19 @@ const char *rst_weights_path(const rst_weights *weights) {
 
 void rst_weights_get_info(const rst_weights *weights, rst_weights_info *info) {
   const rst_manifest *m = &weights->manifest;
-  *info = (rst_weights_info){.name = m->name,
-                             .task = m->task,
-                             .license = m->license,
-                             .source = m->source,
-                             .architecture = m->architecture,
-                             .dtype = rst_dtype_name(weights->tensors[0].dtype)};
+  rst_weights_info all = {.name = m->name,
+                          .task = m->task,
+                          .license = m->license,
+                          .source = m->source,
+                          .architecture = &m->architecture,
+                          .dtype = rst_dtype_name(weights->tensors[0].dtype)};
   for (size_t i = 0; i < weights->count; i++) {
     const rst_tensor *t = &weights->tensors[i];
-    info->parameters += t->elements;
-    info->bytes += t->elements * rst_dtype_size(t->dtype);
-    if (t->dtype != weights->tensors[0].dtype) info->dtype = "mixed";
+    all.parameters += t->elements;
+    all.bytes += t->elements * rst_dtype_size(t->dtype);
+    if (t->dtype != weights->tensors[0].dtype) all.dtype = "mixed";
   }
+  rst_info_write(info, &all, sizeof all);
 }
 
 /* ---- Hashes and values --------------------------------------------------------------------- */
@@ -289,5 +291,5 @@ rst_status rst_weights_verify(const rst_weights *weights, rst_error *err) {
     rst_mapping_release(file->mapping.data, file->mapping.size);
     if (status != RST_OK) return status;
   }
-  return RST_OK;
+  return rst_end(err, RST_OK);
 }

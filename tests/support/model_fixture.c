@@ -28,7 +28,8 @@ rst_weights *fixture_weights(const random_model *model) {
 }
 
 rst_model *fixture_pack(const rst_weights *weights, rst_isa isa, rst_precision precision) {
-  const rst_model_options options = {.isa = isa, .precision = precision, .threads = 1};
+  const rst_model_options options = {
+      .struct_size = sizeof options, .isa = isa, .precision = precision, .threads = 1};
   rst_model *model;
   rst_error err;
   if (rst_model_create(weights, &options, &model, &err) != RST_OK) fail_msg("%s", err.message);

@@ -248,8 +248,9 @@ static rst_status open_weights(const char *path, bool verified) {
   check_answer(status, RST_ERROR_WEIGHTS, &err);
   if (status != RST_OK) return status;
   rst_weights_info info;
+  rst_weights_info_init(&info);
   rst_weights_get_info(weights, &info);
-  rst_architecture_macs(&info.architecture, 256, 256);
+  rst_architecture_macs(info.architecture, 256, 256);
   status = rst_weights_verify(weights, &err);
   check_answer(status, RST_ERROR_WEIGHTS, &err);
   if (verified && status == RST_ERROR_WEIGHTS) die(now_reading, "converts to weights that are not good");

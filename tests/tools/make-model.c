@@ -244,5 +244,5 @@ int main(int argc, char **argv) {
                            : random_model_write(&model, argv[optind], &err);
   if (status != RST_OK) fprintf(stderr, "make-model: %s\n", err.message);
   random_model_free(&model);
-  return (int)status;
+  return status == RST_OK ? 0 : 2;
 }

@@ -308,8 +308,9 @@ static void convert_as(workshop *w, const char *dtype, rst_status expected, cons
   rst_error err = {.message = ""};
   char full[1024];
   snprintf(full, sizeof full, "%s: %s", w->input, message);
-  rst_status status =
-      rst_weights_convert(w->input, w->manifest, &(rst_convert_options){.dtype = dtype}, &err);
+  rst_status status = rst_weights_convert(
+      w->input, w->manifest,
+      &(rst_convert_options){.struct_size = sizeof(rst_convert_options), .dtype = dtype}, &err);
   assert_string_equal(err.message, message[0] != '\0' ? full : "");
   assert_int_equal(status, expected);
 }

@@ -65,6 +65,7 @@ static void files_of_pytorch_convert(void **state) {
     rst_error err = {.message = ""};
     rst_weights *weights;
     rst_weights_info info;
+    rst_weights_info_init(&info);
     convert_file(w, cases[i].file);
     rst_status status = rst_weights_convert(w->input, w->manifest, NULL, &err);
     assert_string_equal(err.message, "");

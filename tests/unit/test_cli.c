@@ -98,12 +98,12 @@ static void assert_message(void (*body)(void), const char *expected) {
 }
 
 static void fail_plainly(void) {
-  assert_int_equal(cli_fail("prog", RST_ERROR_INPUT, "%s: line\n\x1b[0m", "f"), RST_ERROR_INPUT);
+  assert_int_equal(cli_fail("prog", RST_ERROR_INPUT, "%s: line\n\x1b[0m", "f"), 4);
 }
 
 static void fail_with_a_library_error(void) {
   rst_error err = {.message = "f: wrong"};
-  assert_int_equal(cli_fail_error("prog", RST_ERROR_WEIGHTS, &err), RST_ERROR_WEIGHTS);
+  assert_int_equal(cli_fail_error("prog", RST_ERROR_WEIGHTS, &err), 3);
 }
 
 static void fail_options(void) {
@@ -118,7 +118,7 @@ static void fail_options(void) {
     while (lines[i][argc] != NULL) argc++;
     optind = 0;
     while ((code = getopt_long(argc, (char **)(uintptr_t)lines[i], ":v:f", options, NULL)) == 'f') continue;
-    assert_int_equal(cli_fail_option("prog", code, options, lines[i]), RST_ERROR_USAGE);
+    assert_int_equal(cli_fail_option("prog", code, options, lines[i]), 2);
   }
 }
 
@@ -138,6 +138,14 @@ static void test_wrong_options_are_named(void **state) {
                  "prog: unknown option '--other' (see --help)\n"
                  "prog: unknown option '-x' (see --help)\n"
                  "prog: unknown option '-x' (see --help)\n");
+}
+
+static void test_statuses_have_exit_statuses(void **state) {
+  (void)state;
+  static const int expected[] = {0, 2, 3, 4, 5, 6, 7, 130};
+  for (int status = RST_OK; status <= RST_CANCELLED; status++)
+    assert_int_equal(cli_exit_status((rst_status)status), expected[status]);
+  assert_int_equal(cli_exit_status((rst_status)(RST_CANCELLED + 1)), 1);
 }
 
 static void test_first_signal_sets_the_flag(void **state) {
@@ -165,6 +173,7 @@ int main(void) {
       cmocka_unit_test(test_json_numbers_bring_the_same_value_back),
       cmocka_unit_test(test_messages_are_one_line_with_the_program),
       cmocka_unit_test(test_wrong_options_are_named),
+      cmocka_unit_test(test_statuses_have_exit_statuses),
       cmocka_unit_test(test_first_signal_sets_the_flag),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

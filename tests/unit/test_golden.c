@@ -108,7 +108,7 @@ static void check_engine(const golden *g) {
   double *doubles = oracle_alloc(count);
   for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++) {
     if (!rst_isa_available((rst_isa)isa)) continue;
-    const rst_model_options options = {.isa = (rst_isa)isa};
+    const rst_model_options options = {.struct_size = sizeof options, .isa = (rst_isa)isa};
     rst_model *model;
     rst_error err;
     if (rst_model_create(g->weights, &options, &model, &err) != RST_OK) fail_msg("%s", err.message);

@@ -145,7 +145,7 @@ static void instruction_sets_that_are_not_there(void **state) {
   size_t refused = 0;
   for (int isa = 0; isa <= RST_ISA_COUNT; isa++) {
     if (rst_isa_available((rst_isa)isa)) continue;
-    const rst_model_options options = {.isa = (rst_isa)isa};
+    const rst_model_options options = {.struct_size = sizeof options, .isa = (rst_isa)isa};
     rst_model *model = rgb;
     char message[128];
     snprintf(message, sizeof message, "instruction set %s: not available on this processor or in this build",

@@ -29,7 +29,7 @@ static int free_models(void **state) {
 
 static rst_status create(void *user, rst_error *err) {
   rst_weights *weights = user;
-  const rst_model_options options = {.threads = 1};
+  const rst_model_options options = {.struct_size = sizeof options, .threads = 1};
   rst_model *model = rgb;
   const rst_status status = rst_model_create(weights, &options, &model, err);
   assert_int_equal(model == NULL, status != RST_OK);

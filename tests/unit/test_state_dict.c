@@ -388,11 +388,16 @@ static void options_of_a_conversion(void **state) {
   assert_recipe_converts(w, &r);
   const struct { const char *option, *dtype; } cases[] = {{"f32", "F32"}, {"f16", "F16"}, {"bf16", "BF16"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    const rst_convert_options options = {
-        .dtype = cases[i].option, .name = "n", .task = "t", .license = "l", .source = "s"};
+    const rst_convert_options options = {.struct_size = sizeof options,
+                                         .dtype = cases[i].option,
+                                         .name = "n",
+                                         .task = "t",
+                                         .license = "l",
+                                         .source = "s"};
     rst_error err = {.message = ""};
     rst_weights *weights;
     rst_weights_info info;
+    rst_weights_info_init(&info);
     assert_int_equal(rst_weights_convert(w->input, w->manifest, &options, &err), RST_OK);
     assert_int_equal(rst_weights_open(w->manifest, &weights, NULL), RST_OK);
     rst_weights_get_info(weights, &info);
@@ -407,7 +412,7 @@ static void options_of_a_conversion(void **state) {
 
 static void assert_usage(workshop *w, const char *manifest, const char *dtype, const char *message) {
   rst_error err = {.message = ""};
-  const rst_convert_options options = {.dtype = dtype};
+  const rst_convert_options options = {.struct_size = sizeof options, .dtype = dtype};
   assert_int_equal(rst_weights_convert(w->input, manifest, &options, &err), RST_ERROR_USAGE);
   assert_string_equal(err.message, message);
 }
@@ -448,6 +453,7 @@ static void the_name_is_the_checkpoints_unless_given(void **state) {
     assert_converts(w);
     rst_weights *weights;
     rst_weights_info info;
+    rst_weights_info_init(&info);
     assert_int_equal(rst_weights_open(w->manifest, &weights, NULL), RST_OK);
     rst_weights_get_info(weights, &info);
     assert_string_equal(info.name, cases[i].name);

@@ -94,13 +94,14 @@ static void test_a_model_can_live_in_the_manifest_alone(void **state) {
   assert_null(rst_weights_tensor(w, "output.weigh"));
   assert_null(rst_weights_tensor(w, "output.weight "));
   rst_weights_info info;
+  rst_weights_info_init(&info);
   rst_weights_get_info(w, &info);
   assert_string_equal(info.name, "smallest");
   assert_string_equal(info.task, "");
   assert_string_equal(info.dtype, "F32");
   assert_int_equal(info.parameters, 18);
   assert_int_equal(info.bytes, 72);
-  assert_true(info.architecture.residual);
+  assert_true(info.architecture->residual);
   rst_error err;
   assert_int_equal(rst_weights_verify(w, &err), RST_OK);
   rst_weights_close(w);
@@ -114,6 +115,7 @@ static void test_tensors_come_from_files_and_manifest_together(void **state) {
   rst_weights *w = open_sound();
   assert_true(value_of(w, "patch_embed.proj.weight", 4) == 3.140625f);
   rst_weights_info info;
+  rst_weights_info_init(&info);
   rst_weights_get_info(w, &info);
   assert_string_equal(info.dtype, "mixed");
   assert_int_equal(info.bytes, 9 * 2 + 9 * 4);
@@ -134,6 +136,7 @@ static void test_tensors_come_from_several_files(void **state) {
   assert_true(value_of(w, "patch_embed.proj.weight", 0) == 1);
   assert_true(value_of(w, "output.weight", 8) == -2);
   rst_weights_info info;
+  rst_weights_info_init(&info);
   rst_weights_get_info(w, &info);
   assert_string_equal(info.dtype, "F16");
   rst_weights_close(w);

@@ -146,6 +146,7 @@ static void the_manifest_reads_like_the_documentation(void **state) {
   free(text);
   rst_weights *weights = open_weights(s->manifest);
   rst_weights_info info;
+  rst_weights_info_init(&info);
   rst_weights_get_info(weights, &info);
   assert_string_equal(info.name, w.name);
   assert_string_equal(info.source, w.source);

@@ -10,6 +10,28 @@
 
 /* ---- Messages ------------------------------------------------------------------------------ */
 
+int cli_exit_status(rst_status status) {
+  switch (status) {
+    case RST_OK:
+      return 0;
+    case RST_ERROR_USAGE:
+      return 2;
+    case RST_ERROR_WEIGHTS:
+      return 3;
+    case RST_ERROR_INPUT:
+      return 4;
+    case RST_ERROR_OUTPUT:
+      return 5;
+    case RST_ERROR_MEMORY:
+      return 6;
+    case RST_ERROR_NUMBERS:
+      return 7;
+    case RST_CANCELLED:
+      return 130;
+  }
+  return 1; /* of a newer library */
+}
+
 /* No terminal escapes (U+0080 to U+009F are some, too), no second line. */
 static void make_printable(char *text) {
   for (char *c = text; *c != '\0'; c++) {
@@ -42,7 +64,7 @@ int cli_fail(const char *program, rst_status status, const char *format, ...) {
 
 int cli_fail_error(const char *program, rst_status status, const rst_error *err) {
   cli_print_line(stderr, "%s: %s", program, err->message);
-  return (int)status;
+  return cli_exit_status(status);
 }
 
 int cli_fail_option(const char *program, int code, const struct option *options, char *const argv[]) {

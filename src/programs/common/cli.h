@@ -8,11 +8,14 @@
 
 #include "restormer.h"
 
+/* The exit status that stands for `status`: 0, 2 to 7 as restormer-cli(1) lists them, 130 for RST_CANCELLED. */
+int cli_exit_status(rst_status status);
+
 /* One line on any stream, with '?' for control characters: names of files, and texts that come out of them,
  * must not drive the terminal. Cut after 4 KiB. */
 void cli_print_line(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints one line, `PROGRAM: message`, to stderr and returns `status` as an exit status, so that a program
+/* Prints one line, `PROGRAM: message`, to stderr and returns the exit status, so that a program
  * can write `return cli_fail(PROGRAM, RST_ERROR_USAGE, "...");`. Control characters become '?'. */
 int cli_fail(const char *program, rst_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -21,7 +24,7 @@ int cli_fail(const char *program, rst_status status, const char *format, ...)
 int cli_fail_error(const char *program, rst_status status, const rst_error *err);
 
 /* Explains what getopt_long (with opterr = 0 and a leading ':' in its optstring) has answered with `code`,
- * '?' or ':', and returns RST_ERROR_USAGE. `options` and `argv` are what it was called with. */
+ * '?' or ':', and returns the exit status. `options` and `argv` are what it was called with. */
 int cli_fail_option(const char *program, int code, const struct option *options, char *const argv[]);
 
 /* Full parses: the whole of `text` is a number between the limits, without white space. Else false, with
@@ -45,7 +48,7 @@ void cli_print_json_string(FILE *stream, const char *text);
 void cli_print_json_number(FILE *stream, double number);
 
 /* Flushes stdout; a failure (a full disk, a closed pipe) is reported as RST_ERROR_OUTPUT. Otherwise returns
- * `status`. The last thing a program that prints results does. */
+ * the exit status `status`. The last thing a program that prints results does. */
 int cli_finish_stdout(const char *program, int status);
 
 /* From now on SIGINT, SIGTERM and SIGHUP set a flag, which a progress callback can turn into RST_CANCELLED so

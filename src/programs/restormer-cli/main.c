@@ -13,7 +13,7 @@
 #include "restormer.h"
 
 static void print_version(bool verbose) {
-  printf("restormer-cli %s\n", RST_VERSION);
+  printf("restormer-cli %s\n", rst_version());
   if (!verbose) return;
   printf("instruction sets:");
   for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++) {
@@ -37,12 +37,13 @@ static rst_status load_model(const cli_options *options, rst_model **model, rst_
   if (status == RST_OK) status = rst_weights_open(manifest, &weights, err);
   if (status == RST_OK) {
     rst_weights_info info;
+    rst_weights_info_init(&info);
     rst_weights_get_info(weights, &info);
     if (options->verbose) {
       cli_print_line(stderr, "%s: %s%s%s, %.2f M parameters, %s", manifest, info.name,
                      info.task[0] ? ", " : "", info.task, (double)info.parameters / 1e6, info.dtype);
     }
-    if (info.architecture.dual_pixel != (options->right != NULL)) {
+    if (info.architecture->dual_pixel != (options->right != NULL)) {
       snprintf(err->message, sizeof err->message,
                options->right ? "%s: the model takes one view, but --right gives a second one"
                               : "%s: a dual-pixel model; give the second view with --right",
@@ -181,7 +182,7 @@ int main(int argc, char **argv) {
       print_version(options.verbose);
       return cli_finish_stdout(PROGRAM, RST_OK);
     case OPTIONS_WRONG:
-      return RST_ERROR_USAGE;
+      return cli_exit_status(RST_ERROR_USAGE);
     case OPTIONS_RESTORE:
       break;
   }

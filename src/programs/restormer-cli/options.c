@@ -132,6 +132,7 @@ static options_action files(int count, char **names, cli_options *options) {
 
 options_action options_parse(int argc, char **argv, cli_options *options) {
   memset(options, 0, sizeof *options);
+  rst_model_options_init(&options->model);
   options_action action = OPTIONS_RESTORE;
   bool overlap_given = false;
   opterr = 0; /* messages are in this program's form */

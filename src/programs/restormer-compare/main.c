@@ -221,7 +221,10 @@ int main(int argc, char **argv) {
   int status = parse_arguments(argc, argv, &args);
   if (status != RST_OK) return status;
   if (args.help || args.version) {
-    fputs(args.help ? help : PROGRAM " " RST_VERSION "\n", stdout);
+    if (args.help)
+      fputs(help, stdout);
+    else
+      printf(PROGRAM " %s\n", rst_version());
     return cli_finish_stdout(PROGRAM, RST_OK);
   }
   comparison c = {0};

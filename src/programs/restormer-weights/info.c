@@ -14,7 +14,7 @@ typedef struct memory {
 
 /* Of a run of restormer-cli from 8-bit pictures to an 8-bit picture. */
 static memory memory_of(const rst_architecture *a, const info_run *run, rst_precision precision) {
-  const rst_model_options model = {.precision = precision};
+  const rst_model_options model = {.struct_size = sizeof model, .precision = precision};
   const rst_restore_options options = {.threads = run->threads};
   rst_plan plan;
   rst_error err;
@@ -106,7 +106,7 @@ static void print_memory(const rst_architecture *a, const info_run *run) {
 }
 
 void info_print_table(const rst_weights_info *info, const info_run *run) {
-  const rst_architecture *a = &info->architecture;
+  const rst_architecture *a = info->architecture;
   print_text("name", info->name);
   print_text("task", info->task);
   print_text("license", info->license);
@@ -183,11 +183,11 @@ void info_print_json(const rst_weights_info *info, const info_run *run) {
   print_json_text("task", info->task);
   print_json_text("license", info->license);
   print_json_text("source", info->source);
-  print_json_model(&info->architecture);
+  print_json_model(info->architecture);
   printf("  \"parameters\": %" PRIu64 ",\n  \"dtype\": \"%s\",\n  \"bytes\": %" PRIu64 ",\n",
          info->parameters, info->dtype, info->bytes);
   printf("  \"width\": %zu,\n  \"height\": %zu,\n  \"macs\": %" PRIu64 ",\n", run->width, run->height,
-         rst_architecture_macs(&info->architecture, run->width, run->height));
-  print_json_memory(&info->architecture, run);
+         rst_architecture_macs(info->architecture, run->width, run->height));
+  print_json_memory(info->architecture, run);
   printf("}\n");
 }

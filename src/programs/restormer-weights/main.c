@@ -71,6 +71,7 @@ static int run_info(const arguments *a) {
   rst_status status = rst_weights_open(a->input, &weights, &err);
   if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
   rst_weights_info info;
+  rst_weights_info_init(&info);
   rst_weights_get_info(weights, &info);
   (a->json ? info_print_json : info_print_table)(&info, &a->run);
   rst_weights_close(weights);
@@ -131,7 +132,7 @@ static int print_help(void) {
 }
 
 static int print_version(void) {
-  printf("%s %s\n", PROGRAM, RST_VERSION);
+  printf("%s %s\n", PROGRAM, rst_version());
   return cli_finish_stdout(PROGRAM, 0);
 }
 
@@ -184,6 +185,7 @@ static bool take_option(int option, arguments *a, int *status) {
 static int run_command(const struct command *command, int argc, char *argv[]) {
   arguments a = {.run = {.width = PAPER_SIDE, .height = PAPER_SIDE}};
   int option, status;
+  rst_convert_options_init(&a.convert);
   opterr = 0;
   while ((option = getopt_long(argc, argv, command->short_options, command->options, NULL)) != -1) {
     if (option == '?' || option == ':') return cli_fail_option(PROGRAM, option, command->options, argv);
@@ -201,7 +203,7 @@ static int run_command(const struct command *command, int argc, char *argv[]) {
 int main(int argc, char *argv[]) {
   if (argc < 2) {
     fputs(HELP, stderr);
-    return RST_ERROR_USAGE;
+    return cli_exit_status(RST_ERROR_USAGE);
   }
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
     if (strcmp(argv[1], commands[i].name) == 0) return run_command(&commands[i], argc - 1, argv + 1);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "weights/checkpoint/checkpoint.h"
 #include "weights/checkpoint/state_dict.h"
 #include "weights/writer.h"
@@ -176,16 +177,17 @@ static rst_status write_conversion(conversion *c, const char *manifest_path,
 
 rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest_path,
                                const rst_convert_options *options, rst_error *err) {
-  static const rst_convert_options none = {0};
-  if (options == NULL) options = &none;
+  rst_convert_options o;
+  rst_convert_options_init(&o);
   rst_dtype dtype = RST_DTYPE_F32;
-  rst_status status = parse_dtype(options->dtype, &dtype, err);
+  rst_status status = rst_options_read(&o, sizeof o, options, "rst_convert_options", err);
+  if (status == RST_OK) status = parse_dtype(o.dtype, &dtype, err);
   if (status == RST_OK) status = check_outputs(checkpoint_path, manifest_path, err);
   if (status != RST_OK) return status;
   conversion c = {0};
   status = open_conversion(&c, checkpoint_path, err);
-  if (status == RST_OK && options->dtype == NULL) dtype = usual_dtype(&c);
-  if (status == RST_OK) status = write_conversion(&c, manifest_path, options, dtype, err);
+  if (status == RST_OK && o.dtype == NULL) dtype = usual_dtype(&c);
+  if (status == RST_OK) status = write_conversion(&c, manifest_path, &o, dtype, err);
   close_conversion(&c);
-  return status;
+  return rst_end(err, status);
 }
