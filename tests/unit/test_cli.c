@@ -34,6 +34,21 @@ static void test_numbers_are_parsed_in_full_or_not_at_all(void **state) {
   assert_true(cli_parse_double("1e-3", 0, 10, &v) && v == 1e-3);
 }
 
+static void test_amounts_have_a_unit_at_the_most(void **state) {
+  (void)state;
+  static const char *const bad[] = {
+      "", "0", "-1", "1 K", "1KB", "K", "1.5M", "18446744073709551616", "18014398509481984K"};
+  uint64_t v = 7;
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    assert_false(cli_parse_amount(bad[i], 1024, &v));
+    assert_true(v == 7);
+  }
+  assert_true(cli_parse_amount("12", 1024, &v) && v == 12);
+  assert_true(cli_parse_amount("3k", 1024, &v) && v == 3072);
+  assert_true(cli_parse_amount("2M", 1000, &v) && v == 2000000);
+  assert_true(cli_parse_amount("1T", 1024, &v) && v == (uint64_t)1 << 40);
+}
+
 static void test_sizes_are_two_numbers_with_an_x(void **state) {
   (void)state;
   static const char *const bad[] = {
@@ -168,6 +183,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_whole_numbers_are_parsed_in_full_or_not_at_all),
       cmocka_unit_test(test_numbers_are_parsed_in_full_or_not_at_all),
+      cmocka_unit_test(test_amounts_have_a_unit_at_the_most),
       cmocka_unit_test(test_sizes_are_two_numbers_with_an_x),
       cmocka_unit_test(test_json_strings_are_escaped),
       cmocka_unit_test(test_json_numbers_bring_the_same_value_back),

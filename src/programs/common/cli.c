@@ -115,7 +115,7 @@ bool cli_parse_double(const char *text, double min, double max, double *value) {
   return true;
 }
 
-bool cli_parse_bytes(const char *text, uint64_t *bytes) {
+bool cli_parse_amount(const char *text, unsigned thousand, uint64_t *amount) {
   static const char units[] = "KMGT";
   if (text[0] < '0' || text[0] > '9') return false;
   char *end;
@@ -125,11 +125,10 @@ bool cli_parse_bytes(const char *text, uint64_t *bytes) {
   if (*end != '\0') {
     const char *unit = strchr(units, toupper((unsigned char)*end));
     if (unit == NULL || end[1] != '\0') return false;
-    const unsigned shift = 10 * (unsigned)(unit - units + 1);
-    if (value > UINT64_MAX >> shift) return false;
-    value <<= shift;
+    for (; unit >= units; unit--)
+      if (__builtin_mul_overflow(value, thousand, &value)) return false;
   }
-  *bytes = value;
+  *amount = value;
   return true;
 }
 

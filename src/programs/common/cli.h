@@ -32,8 +32,8 @@ int cli_fail_option(const char *program, int code, const struct option *options,
 bool cli_parse_long(const char *text, long min, long max, long *value);
 bool cli_parse_double(const char *text, double min, double max, double *value);
 
-/* Bytes, more than 0: a whole number, perhaps with K, M, G or T (in either case) for powers of 1024. */
-bool cli_parse_bytes(const char *text, uint64_t *bytes);
+/* More than 0: a whole number, perhaps with K, M, G or T (in either case) for powers of `thousand`, 1000 or 1024. */
+bool cli_parse_amount(const char *text, unsigned thousand, uint64_t *amount);
 
 /* `WxH`, each from 1 to `max`. */
 bool cli_parse_size(const char *text, size_t max, size_t *width, size_t *height);

@@ -12,16 +12,6 @@
 #include "progress.h"
 #include "restormer.h"
 
-static void print_version(bool verbose) {
-  printf("restormer-cli %s\n", rst_version());
-  if (!verbose) return;
-  printf("instruction sets:");
-  for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++) {
-    if (rst_isa_available((rst_isa)isa)) printf(" %s", rst_isa_name((rst_isa)isa));
-  }
-  printf("\nused: %s\n", rst_isa_name(rst_isa_best()));
-}
-
 /* `message` with the file's name before it, which the functions that work on memory do not know. */
 static void name_file(rst_error *err, const char *file) {
   rst_error plain = *err;
@@ -175,11 +165,7 @@ static void print_peak_memory(void) {
 int main(int argc, char **argv) {
   cli_options options;
   switch (options_parse(argc, argv, &options)) {
-    case OPTIONS_HELP:
-      options_print_help();
-      return cli_finish_stdout(PROGRAM, RST_OK);
-    case OPTIONS_VERSION:
-      print_version(options.verbose);
+    case OPTIONS_TELL:
       return cli_finish_stdout(PROGRAM, RST_OK);
     case OPTIONS_WRONG:
       return cli_exit_status(RST_ERROR_USAGE);

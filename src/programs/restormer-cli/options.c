@@ -1,115 +1,113 @@
 #include "options.h"
 
 #include <getopt.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "programs/common/cli.h"
 
-enum { MAX_THREADS = 1024, MAX_SIDE = 1 << 30, OVERLAP = 32 };
-/* Options without a short form. */
-enum {
-  OPTION_RIGHT = 256,
-  OPTION_PRECISION,
-  OPTION_ISA,
-  OPTION_WINDOW,
-  OPTION_TILE,
-  OPTION_OVERLAP,
-  OPTION_BLEND,
-  OPTION_MAX_MEMORY
-};
-
-static const struct option long_options[] = {
-    {"weights", required_argument, NULL, 'w'}, /* model */
-    {"right", required_argument, NULL, OPTION_RIGHT},
-    {"window", required_argument, NULL, OPTION_WINDOW},
-    {"threads", required_argument, NULL, 't'}, /* running */
-    {"precision", required_argument, NULL, OPTION_PRECISION},
-    {"isa", required_argument, NULL, OPTION_ISA},
-    {"max-memory", required_argument, NULL, OPTION_MAX_MEMORY},
-    {"tile", required_argument, NULL, OPTION_TILE},
-    {"overlap", required_argument, NULL, OPTION_OVERLAP},
-    {"blend", required_argument, NULL, OPTION_BLEND},
-    {"quiet", no_argument, NULL, 'q'}, /* what is told */
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
-};
+enum { MAX_THREADS = 1024, OVERLAP = 32 };
 
 /* ---- Values -------------------------------------------------------------------------------------- */
 
-static bool wrong(const char *option, const char *value, const char *expected) {
-  cli_fail(PROGRAM, RST_ERROR_USAGE, "--%s '%s': expected %s", option, value, expected);
+static bool take_precision(const char *text, void *precision) {
+  const bool bf16 = strcmp(text, "bf16") == 0;
+  if (!bf16 && strcmp(text, "float32") != 0 && strcmp(text, "f32") != 0) return false;
+  *(rst_precision *)precision = bf16 ? RST_PRECISION_BF16 : RST_PRECISION_F32;
+  return true;
+}
+
+static bool take_isa(const char *text, void *isa) {
+  for (int i = 0; i < RST_ISA_COUNT; i++)
+    if (strcmp(text, rst_isa_name((rst_isa)i)) == 0) {
+      *(rst_isa *)isa = (rst_isa)i;
+      return true;
+    }
   return false;
 }
 
-static bool parse_threads(const char *text, cli_options *options) {
-  long threads;
-  if (!cli_parse_long(text, 1, MAX_THREADS, &threads))
-    return wrong("threads", text, "a whole number from 1 to 1024");
-  options->model.threads = options->run.threads = (int)threads;
-  return true;
-}
+/* ---- The table ----------------------------------------------------------------------------------- */
 
-static bool parse_precision(const char *text, rst_precision *precision) {
-  if (strcmp(text, "float32") == 0 || strcmp(text, "f32") == 0)
-    *precision = RST_PRECISION_F32;
-  else if (strcmp(text, "bf16") == 0)
-    *precision = RST_PRECISION_BF16;
-  else
-    return wrong("precision", text, "float32 or bf16");
-  return true;
-}
+#define AT(member) .at = offsetof(cli_options, member)
 
-static bool parse_isa(const char *text, rst_isa *isa) {
-  for (int i = 0; i < RST_ISA_COUNT; i++)
-    if (strcmp(text, rst_isa_name((rst_isa)i)) == 0) {
-      *isa = (rst_isa)i;
-      return true;
-    }
-  return wrong("isa", text, "auto, baseline, avx2, avx512, avx512bf16 or neon");
-}
+static const cli_option table[] = {
+    {.help = "Model"},
+    {"weights", 'w', "FILE", .kind = CLI_WEIGHTS, AT(weights),
+     .help =
+         "Manifest of the weights (*.json). Default: $RESTORMER_WEIGHTS, else the denoiser that comes with "
+         "restormer-cli."},
+    {"right", 0, "IMAGE", .kind = CLI_FILE, AT(right), .help = "Second view, for a dual-pixel model."},
+    {"window", 0, "N", .kind = CLI_PIXELS, AT(run.window), .min = 1,
+     .help = "Attention over overlapping windows of N pixels instead of the whole picture (test-time local "
+             "statistics). 384 suits the published models; windows of a few pixels take much more time and "
+             "memory."},
 
-static bool parse_blend(const char *text, rst_blend *blend) {
-  if (strcmp(text, "ramp") == 0)
-    *blend = RST_BLEND_RAMP;
-  else if (strcmp(text, "uniform") == 0)
-    *blend = RST_BLEND_UNIFORM;
-  else
-    return wrong("blend", text, "ramp or uniform");
-  return true;
-}
+    {.help = "Computing"},
+    {"threads", 't', "N", .kind = CLI_INT, AT(threads), .min = 1, .max = MAX_THREADS,
+     .help = "Threads to use. Default: as many as the process may use. The result is the same for every N "
+             "(with tiles "
+             "for lack of memory: up to 16)."},
+    {"precision", 0, "P", .kind = CLI_OTHER, AT(model.precision), .take = take_precision,
+     .choices = "float32|bf16",
+     .help = "float32 (default, exact) or bf16 (bfloat16 products added in float32: faster on processors "
+             "that have "
+             "them, half the memory)."},
+    {"isa", 0, "NAME", .kind = CLI_OTHER, AT(model.isa), .take = take_isa,
+     .choices = "auto|baseline|avx2|avx512|avx512bf16|neon",
+     .help = "Instruction set: auto (default), baseline, avx2, avx512, avx512bf16 or neon."},
+    {"max-memory", 0, "SIZE", .kind = CLI_BYTES, AT(run.max_memory),
+     .help = "Bytes to take at the most, with K, M, G or T for powers of 1024. Default: what the system has "
+             "available. "
+             "A picture that needs more is restored in tiles, which is said."},
+    {"tile", 0, "N", .kind = CLI_PIXELS, AT(run.tile), .min = 1,
+     .help =
+         "Tiles of N pixels, a multiple of 8 (2^(levels - 1)). Default: the whole picture at once, because "
+         "attention is global."},
+    {"overlap", 0, "M", .kind = CLI_PIXELS, AT(run.overlap),
+     .help = "Pixels that neighbouring tiles share. Default: 32, but at most a quarter of a tile. Tiles that "
+             "are chosen "
+             "for lack of memory share a quarter, at most 128."},
+    {"blend", 0, "KIND", .kind = CLI_CHOICE, AT(run.blend), .choices = "ramp|uniform",
+     .help = "How overlapping tiles are joined: ramp (default; weights that rise linearly) or uniform (their "
+             "mean)."},
 
-static bool parse_pixels(const char *option, const char *text, long min, size_t *pixels) {
-  long value;
-  if (!cli_parse_long(text, min, MAX_SIDE, &value)) return wrong(option, text, "a whole number of pixels");
-  *pixels = (size_t)value;
-  return true;
-}
+    {.help = "Messages"},
+    {"quiet", 'q', .kind = CLI_FLAG, AT(quiet), .help = "No progress, no notes: only what went wrong."},
+    {"verbose", 'v', .kind = CLI_FLAG, AT(verbose),
+     .help = "Tell model, pictures, plan, times and peak memory on standard error."},
+    {"help", 'h', .kind = CLI_STOP, AT(help), .help = "Print this text."},
+    {"version", 'V', .kind = CLI_FLAG, AT(version),
+     .help = "Print the version; with -v also the instruction sets of this machine."},
+    {"generate", 0, "KIND", .kind = CLI_CHOICE, AT(generate), .choices = CLI_FORMS,
+     .help =
+         "Print these options as man (a list for a manual page) or the completions of bash, zsh or fish."},
+};
 
-/* Options that say how to compute; false when the value is wrong, which has been said. */
-static bool engine_option(int code, const char *value, cli_options *options) {
-  switch (code) {
-    case 't':
-      return parse_threads(value, options);
-    case OPTION_PRECISION:
-      return parse_precision(value, &options->model.precision);
-    case OPTION_ISA:
-      return parse_isa(value, &options->model.isa);
-    case OPTION_WINDOW:
-      return parse_pixels("window", value, 1, &options->run.window);
-    case OPTION_TILE:
-      return parse_pixels("tile", value, 1, &options->run.tile);
-    case OPTION_OVERLAP:
-      return parse_pixels("overlap", value, 0, &options->run.overlap);
-    case OPTION_BLEND:
-      return parse_blend(value, &options->run.blend);
-    default:
-      return cli_parse_bytes(value, &options->run.max_memory) ||
-             wrong("max-memory", value, "a number of bytes, with K, M, G or T for powers of 1024");
-  }
-}
+static const cli_program program = {
+    .name = PROGRAM,
+    .usage = "[options] INPUT OUTPUT",
+    .about =
+        "Restores a picture (removes noise, blur, rain, ...: what the weights were trained for) with the "
+        "Restormer "
+        "transformer. INPUT is a PNG, JPEG, BMP, TGA, PNM or PFM file, told apart by content; the ending of "
+        "OUTPUT "
+        "chooses its format: .png .jpg .jpeg .bmp .tga .pfm. A 16-bit INPUT gives a 16-bit PNG; PFM holds "
+        "the "
+        "network's exact float result.",
+    .more =
+        "Exit status:\n"
+        "  0    done\n"
+        "  2    wrong usage\n"
+        "  3    the weights cannot be used\n"
+        "  4    a picture cannot be read\n"
+        "  5    the output cannot be written\n"
+        "  6    out of memory\n"
+        "  130  interrupted\n"
+        "After any but 0 there is no new output, and an existing one is untouched.\n",
+    .options = table,
+    .count = sizeof table / sizeof table[0],
+};
 
 /* ---- The command line ---------------------------------------------------------------------------- */
 
@@ -119,7 +117,7 @@ static size_t default_overlap(size_t tile) {
   return overlap < OVERLAP ? overlap : OVERLAP;
 }
 
-static options_action files(int count, char **names, cli_options *options) {
+static options_action take_files(int count, char **names, cli_options *options) {
   if (count != 2) {
     cli_fail(PROGRAM, RST_ERROR_USAGE, "expected INPUT and OUTPUT, found %d file name%s (see --help)", count,
              count == 1 ? "" : "s");
@@ -130,95 +128,38 @@ static options_action files(int count, char **names, cli_options *options) {
   return OPTIONS_RESTORE;
 }
 
-options_action options_parse(int argc, char **argv, cli_options *options) {
-  memset(options, 0, sizeof *options);
-  rst_model_options_init(&options->model);
-  options_action action = OPTIONS_RESTORE;
-  bool overlap_given = false;
-  opterr = 0; /* messages are in this program's form */
-  for (int c; (c = getopt_long(argc, argv, ":w:t:qvhV", long_options, NULL)) != -1;) {
-    switch (c) {
-      case 'w':
-        options->weights = optarg;
-        break;
-      case OPTION_RIGHT:
-        options->right = optarg;
-        break;
-      case 't':
-      case OPTION_PRECISION:
-      case OPTION_ISA:
-      case OPTION_WINDOW:
-      case OPTION_TILE:
-      case OPTION_OVERLAP:
-      case OPTION_BLEND:
-      case OPTION_MAX_MEMORY:
-        if (!engine_option(c, optarg, options)) return OPTIONS_WRONG;
-        overlap_given = overlap_given || c == OPTION_OVERLAP;
-        break;
-      case 'q':
-        options->quiet = true;
-        break;
-      case 'v':
-        options->verbose = true;
-        break;
-      case 'h':
-        action = OPTIONS_HELP;
-        break;
-      case 'V':
-        action = OPTIONS_VERSION;
-        break;
-      default:
-        cli_fail_option(PROGRAM, c, long_options, argv);
-        return OPTIONS_WRONG;
-    }
+static void print_version(bool verbose) {
+  printf(PROGRAM " %s\n", rst_version());
+  if (!verbose) return;
+  printf("instruction sets:");
+  for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++) {
+    if (rst_isa_available((rst_isa)isa)) printf(" %s", rst_isa_name((rst_isa)isa));
   }
-  if (action != OPTIONS_RESTORE) return action;
-  if (overlap_given && options->run.tile == 0) {
+  printf("\nused: %s\n", rst_isa_name(rst_isa_best()));
+}
+
+options_action options_parse(int argc, char **argv, cli_options *options) {
+  *options = (cli_options){.run.overlap = SIZE_MAX, .generate = -1};
+  rst_model_options_init(&options->model);
+  if (!cli_parse_options(&program, argc, argv, options)) return OPTIONS_WRONG;
+  if (options->help) {
+    cli_print_help(&program, stdout);
+    return OPTIONS_TELL;
+  }
+  if (options->version) {
+    print_version(options->verbose);
+    return OPTIONS_TELL;
+  }
+  if (options->generate >= 0) {
+    cli_print_form(&program, (cli_form)options->generate, stdout);
+    return OPTIONS_TELL;
+  }
+  options->model.threads = options->run.threads = options->threads;
+  if (options->run.overlap == SIZE_MAX) {
+    options->run.overlap = default_overlap(options->run.tile);
+  } else if (options->run.tile == 0) {
     cli_fail(PROGRAM, RST_ERROR_USAGE, "--overlap: goes with --tile");
     return OPTIONS_WRONG;
   }
-  if (!overlap_given) options->run.overlap = default_overlap(options->run.tile);
-  return files(argc - optind, argv + optind, options);
-}
-
-void options_print_help(void) {
-  fputs(
-      "usage: restormer-cli [options] INPUT OUTPUT\n"
-      "\n"
-      "Restores a picture (removes noise, blur, rain, ...: what the weights were trained for) with the\n"
-      "Restormer transformer. INPUT is a PNG, JPEG, BMP, TGA, PNM or PFM file, told apart by content;\n"
-      "the ending of OUTPUT chooses its format: .png .jpg .jpeg .bmp .tga .pfm. A 16-bit INPUT gives a\n"
-      "16-bit PNG; PFM holds the network's exact float result.\n"
-      "\n"
-      "  -w, --weights FILE   manifest of the weights (*.json); default: $RESTORMER_WEIGHTS, else the\n"
-      "                       denoiser that comes with restormer-cli\n"
-      "      --right IMAGE    second view, for a dual-pixel model\n"
-      "  -t, --threads N      threads to use; default: as many as the process may use; the result is\n"
-      "                       the same for every N (with tiles for lack of memory: up to 16)\n"
-      "      --precision P    float32 (default, exact) or bf16 (faster on processors with bf16 products,\n"
-      "                       half the memory)\n"
-      "      --isa NAME       auto (default), baseline, avx2, avx512, avx512bf16 or neon\n"
-      "      --window N       attention over overlapping windows of N pixels instead of the whole\n"
-      "                       picture (test-time local statistics; 384 suits the published models)\n"
-      "      --max-memory S   bytes to take at the most (K, M, G: powers of 1024); default: what is\n"
-      "                       available; a picture that needs more is restored in tiles\n"
-      "      --tile N         tiles of N pixels, a multiple of 8 (2^(levels - 1)); default: the whole\n"
-      "                       picture, because attention is global\n"
-      "      --overlap M      pixels that neighbouring tiles share; default: 32, less for N < 128\n"
-      "      --blend KIND     of overlapping tiles: ramp (default) or uniform\n"
-      "  -q, --quiet          no progress bar\n"
-      "  -v, --verbose        tell model, picture, time and memory on stderr\n"
-      "  -h, --help           this text\n"
-      "  -V, --version        version; with -v also the instruction sets\n"
-      "\n"
-      "Exit status:\n"
-      "  0    done\n"
-      "  2    wrong usage\n"
-      "  3    the weights cannot be used\n"
-      "  4    a picture cannot be read\n"
-      "  5    the output cannot be written\n"
-      "  6    out of memory\n"
-      "  130  interrupted\n"
-      "After any but 0 there is no new output, and an existing one is untouched.\n",
-      stdout);
+  return take_files(argc - optind, argv + optind, options);
 }

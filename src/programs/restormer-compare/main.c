@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "programs/common/cli.h"
+#include "programs/common/options.h"
 #include "restormer.h"
 
 #define PROGRAM "restormer-compare"
@@ -14,8 +15,8 @@ enum { EXIT_LIMIT_NOT_MET = 1, SSIM_WINDOW = 11 };
 typedef struct arguments {
   const char *a, *b, *diff;
   bool json, help, version;
-  /* NAN: not given */
-  double max_diff, min_psnr, min_ssim;
+  int generate;                        /* a cli_form, or -1 */
+  double max_diff, min_psnr, min_ssim; /* NAN: not given */
 } arguments;
 
 typedef struct comparison {
@@ -25,58 +26,49 @@ typedef struct comparison {
   double amplification; /* of the difference picture */
 } comparison;
 
-static const char help[] =
-    "usage: " PROGRAM
-    " [options] A B\n"
-    "Tells how different two pictures of the same size are.\n"
-    "\n"
-    "  --max-diff N   fail when a sample differs by more than N, in steps of the finer of the two\n"
-    "                 sample types (8 bits: 1 of 255, 16 bits: 1 of 65535, PFM: 1.0 of white)\n"
-    "  --min-psnr DB  fail when the PSNR of the colours is below DB\n"
-    "  --min-ssim S   fail when the SSIM of the colours is below S (Wang et al. 2004, from -1 to 1)\n"
-    "  --diff OUT     write the absolute difference of the colours, amplified so that the largest is white\n"
-    "  --json         print one JSON object; psnr is null for equal pictures, ssim where a side is\n"
-    "                 shorter than 11 pixels\n"
-    "  -h, --help     print this\n"
-    "  -V, --version  print the version\n"
-    "\n"
-    "Exit status: 0 every limit given is met, 1 one is not, 2 wrong usage, 4 a picture cannot be read or "
-    "the\n"
-    "two cannot be compared, 5 the difference picture or standard output cannot be written, 6 out of "
-    "memory.\n";
-
 /* ---- Arguments ----------------------------------------------------------------------------- */
 
-enum { OPTION_MAX_DIFF = 256, OPTION_MIN_PSNR, OPTION_MIN_SSIM, OPTION_DIFF, OPTION_JSON };
+#define AT(member) .at = offsetof(arguments, member)
 
-static int parse_limit(const char *name, double min, double max, double *value) {
-  if (cli_parse_double(optarg, min, max, value)) return RST_OK;
-  return cli_fail(PROGRAM, RST_ERROR_USAGE, "--%s %s: expected a number from %g to %g", name, optarg, min,
-                  max);
-}
+static const cli_option table[] = {
+    {.help = "Limits"},
+    {"max-diff", 0, "N", .kind = CLI_NUMBER, AT(max_diff), .max = 1e9,
+     .help = "Fail when a sample differs by more than N, in steps of the finer of the two sample types (8 "
+             "bits: 1 of "
+             "255, 16 bits: 1 of 65535, PFM: 1.0 of white)."},
+    {"min-psnr", 0, "DB", .kind = CLI_NUMBER, AT(min_psnr), .min = -1000, .max = 1000,
+     .help = "Fail when the PSNR of the colours is below DB."},
+    {"min-ssim", 0, "S", .kind = CLI_NUMBER, AT(min_ssim), .min = -1, .max = 1,
+     .help = "Fail when the SSIM of the colours is below S (Wang et al. 2004, from -1 to 1)."},
 
-static int parse_option(int code, arguments *args) {
-  switch (code) {
-    case OPTION_MAX_DIFF:
-      return parse_limit("max-diff", 0, 1e9, &args->max_diff);
-    case OPTION_MIN_PSNR:
-      return parse_limit("min-psnr", -1000, 1000, &args->min_psnr);
-    case OPTION_MIN_SSIM:
-      return parse_limit("min-ssim", -1, 1, &args->min_ssim);
-    case OPTION_DIFF:
-      args->diff = optarg;
-      return RST_OK;
-    case OPTION_JSON:
-      args->json = true;
-      return RST_OK;
-    case 'h':
-      args->help = true;
-      return RST_OK;
-    default:
-      args->version = true;
-      return RST_OK;
-  }
-}
+    {.help = "Output"},
+    {"diff", 0, "OUT", .kind = CLI_FILE, AT(diff),
+     .help = "Write the absolute difference of the colours, amplified so that the largest is white."},
+    {"json", 0, .kind = CLI_FLAG, AT(json),
+     .help = "Print one JSON object. psnr is null for equal pictures, ssim where a side is shorter than 11 "
+             "pixels."},
+    {"help", 'h', .kind = CLI_STOP, AT(help), .help = "Print this text."},
+    {"version", 'V', .kind = CLI_STOP, AT(version), .help = "Print the version."},
+    {"generate", 0, "KIND", .kind = CLI_CHOICE, AT(generate), .choices = CLI_FORMS,
+     .help =
+         "Print these options as man (a list for a manual page) or the completions of bash, zsh or fish."},
+};
+
+static const cli_program program = {
+    .name = PROGRAM,
+    .usage = "[options] A B",
+    .about = "Tells how different two pictures of the same size are.",
+    .more =
+        "Exit status:\n"
+        "  0  every limit given is met\n"
+        "  1  one is not\n"
+        "  2  wrong usage\n"
+        "  4  a picture cannot be read, or the two cannot be compared\n"
+        "  5  an output cannot be written\n"
+        "  6  out of memory\n",
+    .options = table,
+    .count = sizeof table / sizeof table[0],
+};
 
 static bool same_file(const char *a, const char *b) {
   struct stat sa, sb;
@@ -94,21 +86,10 @@ static int check_diff(const arguments *args) {
 }
 
 static int parse_arguments(int argc, char **argv, arguments *args) {
-  static const struct option options[] = {{"max-diff", required_argument, NULL, OPTION_MAX_DIFF},
-                                          {"min-psnr", required_argument, NULL, OPTION_MIN_PSNR},
-                                          {"min-ssim", required_argument, NULL, OPTION_MIN_SSIM},
-                                          {"diff", required_argument, NULL, OPTION_DIFF},
-                                          {"json", no_argument, NULL, OPTION_JSON},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'V'},
-                                          {0}};
-  *args = (arguments){.max_diff = (double)NAN, .min_psnr = (double)NAN, .min_ssim = (double)NAN};
-  opterr = 0;
-  for (int code; (code = getopt_long(argc, argv, ":hV", options, NULL)) != -1;) {
-    int status =
-        code == '?' || code == ':' ? cli_fail_option(PROGRAM, code, options, argv) : parse_option(code, args);
-    if (status != RST_OK || args->help || args->version) return status;
-  }
+  *args =
+      (arguments){.max_diff = (double)NAN, .min_psnr = (double)NAN, .min_ssim = (double)NAN, .generate = -1};
+  if (!cli_parse_options(&program, argc, argv, args)) return cli_exit_status(RST_ERROR_USAGE);
+  if (args->help || args->version || args->generate >= 0) return RST_OK;
   if (argc - optind != 2)
     return cli_fail(PROGRAM, RST_ERROR_USAGE, "expected two pictures, found %d (see --help)", argc - optind);
   args->a = argv[optind];
@@ -220,11 +201,13 @@ int main(int argc, char **argv) {
   arguments args;
   int status = parse_arguments(argc, argv, &args);
   if (status != RST_OK) return status;
-  if (args.help || args.version) {
+  if (args.help || args.version || args.generate >= 0) {
     if (args.help)
-      fputs(help, stdout);
-    else
+      cli_print_help(&program, stdout);
+    else if (args.version)
       printf(PROGRAM " %s\n", rst_version());
+    else
+      cli_print_form(&program, (cli_form)args.generate, stdout);
     return cli_finish_stdout(PROGRAM, RST_OK);
   }
   comparison c = {0};

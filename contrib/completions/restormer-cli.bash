@@ -1,0 +1,23 @@
+_restormer_cli() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  compopt -o filenames 2>/dev/null
+  case $prev in
+    -w | --weights) COMPREPLY=($(compgen -W '$(restormer-cli --list-weights 2>/dev/null | cut -d" " -f1)' -- "$cur") $(compgen -f -- "$cur")); return ;;
+    --right) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --window) COMPREPLY=(); return ;;
+    -t | --threads) COMPREPLY=(); return ;;
+    --precision) COMPREPLY=($(compgen -W 'float32 bf16' -- "$cur")); return ;;
+    --isa) COMPREPLY=($(compgen -W 'auto baseline avx2 avx512 avx512bf16 neon' -- "$cur")); return ;;
+    --max-memory) COMPREPLY=(); return ;;
+    --tile) COMPREPLY=(); return ;;
+    --overlap) COMPREPLY=(); return ;;
+    --blend) COMPREPLY=($(compgen -W 'ramp uniform' -- "$cur")); return ;;
+    --generate) COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur")); return ;;
+  esac
+  if [[ $cur == -* ]]; then
+    COMPREPLY=($(compgen -W '--weights --right --window --threads --precision --isa --max-memory --tile --overlap --blend --quiet --verbose --help --version --generate' -- "$cur"))
+  else
+    COMPREPLY=($(compgen -f -- "$cur"))
+  fi
+}
+complete -F _restormer_cli restormer-cli
