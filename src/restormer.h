@@ -102,6 +102,24 @@ typedef struct rst_difference {
 rst_status rst_picture_compare(const rst_picture *a, const rst_picture *b, rst_difference *difference,
                                rst_error *err);
 
+/* ---- Memory -------------------------------------------------------------------------------- */
+
+/* The memory that everything that is given the budget may take together; runs choose tiles to keep it. It has to
+ * live longer than what is made with it. May be used by several threads at once. */
+typedef struct rst_budget rst_budget;
+
+/* `limit` in bytes. 0: what the process can take now without the system running short, as far as the system
+ * tells: available memory, control groups and RLIMIT_AS count. RST_ERROR_MEMORY. */
+rst_status rst_budget_create(uint64_t limit, rst_budget **budget, rst_error *err);
+void rst_budget_free(rst_budget *budget); /* NULL is allowed */
+uint64_t rst_budget_limit(const rst_budget *budget);
+uint64_t rst_budget_used(const rst_budget *budget);
+
+/* Counts `bytes` that the caller takes for itself; false, with nothing counted, when they do not fit. NULL is a
+ * budget without a limit. What was taken is given back once. */
+bool rst_budget_take(rst_budget *budget, uint64_t bytes);
+void rst_budget_give(rst_budget *budget, uint64_t bytes);
+
 /* ---- Weights ------------------------------------------------------------------------------- */
 
 /* The hyper-parameters, as the library tells them; members may follow in later versions, so programs do not
@@ -204,7 +222,8 @@ typedef struct rst_model_options {
   size_t struct_size;
   rst_isa isa;
   rst_precision precision;
-  int threads; /* for packing; 0: as many as the process may use */
+  int threads;        /* for packing; 0: as many as the process may use */
+  rst_budget *budget; /* that the packed weights count in; may be NULL */
 } rst_model_options;
 
 static inline void rst_model_options_init(rst_model_options *options) {
@@ -233,20 +252,19 @@ typedef enum rst_blend {
 } rst_blend;
 
 typedef struct rst_restore_options {
-  int threads; /* 0: as many as the process may use; the result does not depend on it (with max_memory, up to
-                  16: more of them need more memory, which may make it choose smaller tiles) */
+  int threads; /* 0: as many as the process may use; the result does not depend on it (with a budget, up to 16:
+                  more of them need more memory, which may make it choose smaller tiles) */
 
   /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this
    * many pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
   size_t window;
 
-  /* Memory, in bytes, that the run may take in all, weights included (rst_plan.bytes). A picture that would
-   * take more with 16 threads is run in tiles as large as fit. 0: no limit. */
-  uint64_t max_memory;
-  uint64_t held; /* of max_memory, what the caller takes for itself: pictures, say */
+  /* What the run takes counts in the budget. A picture for which it leaves too little, with 16 threads, is run
+   * in tiles as large as fit. NULL: no limit. */
+  rst_budget *budget;
 
-  /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what max_memory
-   * asks for. Attention is global, so tiles change the result. */
+  /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what the
+   * budget asks for. Attention is global, so tiles change the result. */
   size_t tile;
   size_t
       overlap; /* of neighbouring tiles, pixels, at most tile - 2^(levels - 1); with tile == 0 it is chosen */
@@ -267,9 +285,10 @@ typedef struct rst_plan {
   size_t tiles;           /* number of them, 1 for the whole picture */
 } rst_plan;
 
-/* Plans the run of such a model on a width x height picture without doing anything. Either options may be
- * NULL. RST_ERROR_WEIGHTS (there is no such architecture), RST_ERROR_USAGE (size or options do not fit),
- * RST_ERROR_MEMORY (the tiles asked for, or even the smallest ones, do not fit into max_memory). */
+/* Plans the run of such a model, which is still to be made, on a width x height picture without doing anything.
+ * Either options may be NULL. RST_ERROR_WEIGHTS (there is no such architecture), RST_ERROR_USAGE (size or
+ * options do not fit), RST_ERROR_MEMORY (the tiles asked for, or even the smallest ones, do not fit into the
+ * budget). */
 rst_status rst_plan_restore(const rst_architecture *architecture, const rst_model_options *model_options,
                             size_t width, size_t height, const rst_restore_options *options, rst_plan *plan,
                             rst_error *err);
@@ -284,6 +303,20 @@ typedef struct rst_pixels {
   int channels;
   ptrdiff_t row_stride, column_stride, channel_stride;
 } rst_pixels;
+
+/* Runs of one model over pictures of one size, planned once. Not for several threads at once. */
+typedef struct rst_session rst_session;
+
+/* `options` may be NULL; what they and `model` point to has to live as long as the session. RST_ERROR_USAGE or
+ * RST_ERROR_MEMORY as for rst_plan_restore. */
+rst_status rst_session_create(const rst_model *model, size_t width, size_t height,
+                              const rst_restore_options *options, rst_session **session, rst_error *err);
+void rst_session_free(rst_session *session); /* NULL is allowed */
+const rst_plan *rst_session_plan(const rst_session *session);
+
+/* Runs the network over a picture of the session's size; see rst_restore. */
+rst_status rst_session_run(rst_session *session, const rst_pixels *input, const rst_pixels *output,
+                           rst_error *err);
 
 /* Runs the network once. `input` has the model's in_channels (a dual-pixel model: left RGB, right RGB),
  * `output` its out_channels and the same size. F32 output is neither clamped nor rounded, integers are

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/options.h"
@@ -366,10 +367,13 @@ rst_status rst_model_create(const rst_weights *weights, const rst_model_options 
   if (status == RST_OK) status = rst_model_outline(rst_weights_architecture(weights), &o, model, err);
   if (status != RST_OK) return status;
   rst_model *m = *model;
-  m->arena = rst_pages_alloc(m->arena_bytes);
-  if (m->arena == NULL) {
-    status = rst_fail_memory(err, "the packed weights");
-  } else {
+  status = rst_budget_claim(o.budget, m->arena_bytes, "the packed weights", err);
+  if (status == RST_OK) {
+    m->budget = o.budget;
+    m->arena = rst_pages_alloc(m->arena_bytes);
+    if (m->arena == NULL) status = rst_fail_memory(err, "the packed weights");
+  }
+  if (status == RST_OK) {
     place fill = {.base = m->arena};
     take_all(&fill, m);
     status = fill_all(weights, m, rst_threads(o.threads), err);
@@ -384,6 +388,7 @@ rst_status rst_model_create(const rst_weights *weights, const rst_model_options 
 void rst_model_free(rst_model *m) {
   if (m == NULL) return;
   rst_pages_free(m->arena, m->arena_bytes);
+  rst_budget_give(m->budget, m->arena_bytes);
   rst_free(m->blocks);
   rst_free(m);
 }

@@ -58,6 +58,7 @@ struct rst_model {
   size_t block_count;
   void *arena; /* all packed weights */
   size_t arena_bytes;
+  rst_budget *budget; /* that they count in, or NULL */
 };
 
 /* A model of the architecture without its weights: places and sizes are set, pointers to weights are NULL.

@@ -4,6 +4,7 @@
  * downsamples the same pixels together as the whole picture does. */
 #include <math.h>
 
+#include "base/budget.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/options.h"
@@ -141,15 +142,29 @@ static rst_status plan_of(const rst_model *m, size_t width, size_t height, const
   return status;
 }
 
-static bool fits(const rst_plan *plan, const rst_restore_options *o) {
-  return o->max_memory == 0 || add_bytes(plan->bytes, o->held) <= o->max_memory;
+/* Bytes that the plan adds to what the budget holds: the packed weights may be in it already. */
+static uint64_t added_bytes(const rst_model *m, const rst_restore_options *o, const rst_plan *plan) {
+  return m->budget != NULL && m->budget == o->budget ? plan->working_bytes : plan->bytes;
+}
+
+static bool fits(const rst_model *m, const rst_restore_options *o, const rst_plan *plan) {
+  return o->budget == NULL || added_bytes(m, o, plan) <= rst_budget_left(o->budget);
+}
+
+/* For messages: all that would be taken, and what may be. */
+static double all_megabytes(const rst_model *m, const rst_restore_options *o, const rst_plan *plan) {
+  return ceil((double)add_bytes(rst_budget_used(o->budget), added_bytes(m, o, plan)) / 1e6);
+}
+
+static double allowed_megabytes(const rst_restore_options *o) {
+  return floor((double)rst_budget_limit(o->budget) / 1e6);
 }
 
 static size_t chosen_overlap(size_t tile, size_t multiple) {
   return min_size(tile / 4, MAX_CHOSEN_OVERLAP) / multiple * multiple;
 }
 
-/* The largest tiles that fit into max_memory. */
+/* The largest tiles that fit into the budget. */
 static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
                                rst_plan *plan, rst_error *err) {
   const size_t multiple = rst_architecture_multiple(&m->architecture);
@@ -159,7 +174,7 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
     const size_t middle = low + (high - low + 1) / 2, tile = middle * multiple;
     rst_status status = plan_of(m, width, height, o, tile, chosen_overlap(tile, multiple), &p, err);
     if (status != RST_OK) return status;
-    if (fits(&p, o)) {
+    if (fits(m, o, &p)) {
       *plan = p;
       low = middle;
     } else {
@@ -171,20 +186,17 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
   if (status != RST_OK) return status;
   return rst_fail(
       err, RST_ERROR_MEMORY, "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB",
-      width, height, ceil((double)add_bytes(p.bytes, o->held) / 1e6), floor((double)o->max_memory / 1e6));
-}
-
-static rst_status fail_tile(const rst_plan *plan, const rst_restore_options *o, rst_error *err) {
-  return rst_fail(err, RST_ERROR_MEMORY, "tiles of %zu pixels take %.0f MB, allowed are %.0f MB", o->tile,
-                  ceil((double)add_bytes(plan->bytes, o->held) / 1e6), floor((double)o->max_memory / 1e6));
+      width, height, all_megabytes(m, o, &p), allowed_megabytes(o));
 }
 
 /* The whole picture, or tiles where that does not fit. */
 static rst_status decide(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
                          rst_plan *plan, rst_error *err) {
   rst_status status = plan_of(m, width, height, o, o->tile, o->overlap, plan, err);
-  if (status != RST_OK || fits(plan, o)) return status;
-  return o->tile == 0 ? choose_tiles(m, width, height, o, plan, err) : fail_tile(plan, o, err);
+  if (status != RST_OK || fits(m, o, plan)) return status;
+  if (o->tile == 0) return choose_tiles(m, width, height, o, plan, err);
+  return rst_fail(err, RST_ERROR_MEMORY, "tiles of %zu pixels take %.0f MB, allowed are %.0f MB", o->tile,
+                  all_megabytes(m, o, plan), allowed_megabytes(o));
 }
 
 static rst_status make_plan(const rst_model *m, size_t width, size_t height, const rst_restore_options *o,
@@ -192,7 +204,7 @@ static rst_status make_plan(const rst_model *m, size_t width, size_t height, con
   *plan = (rst_plan){0};
   rst_status status = check_size(width, height, err);
   if (status == RST_OK) status = check_options(&m->architecture, o, err);
-  if (status == RST_OK && o->max_memory != 0 && o->tile == 0 && rst_threads(o->threads) < PLANNED_THREADS) {
+  if (status == RST_OK && o->budget != NULL && o->tile == 0 && rst_threads(o->threads) < PLANNED_THREADS) {
     rst_restore_options more = *o;
     more.threads = PLANNED_THREADS;
     status = decide(m, width, height, &more, plan, err);
@@ -328,16 +340,63 @@ static rst_status restore_tiled(const rst_model *m, const rst_pixels *in, const 
   return status;
 }
 
+/* ---- Sessions -------------------------------------------------------------------------------------- */
+
+struct rst_session {
+  const rst_model *model;
+  rst_restore_options options;
+  size_t width, height;
+  rst_plan plan;
+};
+
+rst_status rst_session_create(const rst_model *model, size_t width, size_t height,
+                              const rst_restore_options *options, rst_session **session, rst_error *err) {
+  *session = NULL;
+  rst_session *s = rst_alloc_zeroed(1, sizeof *s);
+  if (s == NULL) return rst_fail_memory(err, "the session");
+  *s = (rst_session){.model = model, .width = width, .height = height};
+  if (options != NULL) s->options = *options;
+  rst_status status = make_plan(model, width, height, &s->options, &s->plan, err);
+  if (status == RST_OK)
+    status = rst_budget_claim(s->options.budget, s->plan.working_bytes, "the run", err);
+  if (status != RST_OK)
+    rst_free(s);
+  else
+    *session = s;
+  return rst_end(err, status);
+}
+
+void rst_session_free(rst_session *s) {
+  if (s == NULL) return;
+  rst_budget_give(s->options.budget, s->plan.working_bytes);
+  rst_free(s);
+}
+
+const rst_plan *rst_session_plan(const rst_session *s) {
+  return &s->plan;
+}
+
+rst_status rst_session_run(rst_session *s, const rst_pixels *input, const rst_pixels *output,
+                           rst_error *err) {
+  rst_status status = check_pixels(&s->model->architecture, input, output, err);
+  if (status != RST_OK) return status;
+  if (input->width != s->width || input->height != s->height)
+    return rst_fail(err, RST_ERROR_USAGE, "input is %zu x %zu, the session %zu x %zu", input->width,
+                    input->height, s->width, s->height);
+  if (s->plan.tile != 0)
+    status = restore_tiled(s->model, input, output, &s->options, &s->plan, err);
+  else
+    status = rst_network_run(s->model, input, output, &s->options, err);
+  return rst_end(err, status);
+}
+
 rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
                        const rst_restore_options *options, rst_error *err) {
-  const rst_restore_options o = options == NULL ? (rst_restore_options){0} : *options;
-  rst_plan plan;
+  rst_session *session = NULL;
   rst_status status = check_pixels(&model->architecture, input, output, err);
-  if (status == RST_OK) status = make_plan(model, input->width, input->height, &o, &plan, err);
-  if (status != RST_OK) return status;
-  if (plan.tile != 0)
-    status = restore_tiled(model, input, output, &o, &plan, err);
-  else
-    status = rst_network_run(model, input, output, &o, err);
-  return rst_end(err, status);
+  if (status == RST_OK)
+    status = rst_session_create(model, input->width, input->height, options, &session, err);
+  if (status == RST_OK) status = rst_session_run(session, input, output, err);
+  rst_session_free(session);
+  return status;
 }

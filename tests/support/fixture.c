@@ -40,6 +40,12 @@ void fixture_remove_folder(char *folder) {
   free(folder);
 }
 
+rst_budget *fixture_budget(uint64_t limit) {
+  rst_budget *budget;
+  assert_int_equal(rst_budget_create(limit, &budget, NULL), RST_OK);
+  return budget;
+}
+
 float *fixture_samples(uint64_t seed, size_t count) {
   float *samples = fixture_alloc(count, sizeof *samples);
   for (size_t i = 0; i < count; i++) samples[i] = (random_unit(seed, i) + 1) / 2;

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "restormer.h"
+
 /* count * size zeroed bytes; free with free(). */
 void *fixture_alloc(size_t count, size_t size);
 
@@ -13,6 +15,9 @@ void *fixture_alloc(size_t count, size_t size);
  */
 char *fixture_folder(void);
 void fixture_remove_folder(char *folder);
+
+/* A budget of so many bytes; free with rst_budget_free. */
+rst_budget *fixture_budget(uint64_t limit);
 
 /* `count` reproducible samples in 0..1; free with free(). */
 float *fixture_samples(uint64_t seed, size_t count);

@@ -163,7 +163,7 @@ static void a_limit_makes_tiles_that_keep_it(void **state) {
   assert_int_equal(at_once.tiles, 1);
   assert_true(at_once.bytes == at_once.weight_bytes + at_once.working_bytes);
   for (uint64_t limit = at_once.bytes + 1; limit >= at_once.bytes / 3; limit -= at_once.bytes / 9 + 1) {
-    const rst_restore_options options = {.threads = 1, .max_memory = limit};
+    const rst_restore_options options = {.threads = 1, .budget = fixture_budget(limit)};
     rst_plan p;
     plan(model, &input, &options, &p);
     assert_true(p.bytes <= limit);
@@ -180,6 +180,7 @@ static void a_limit_makes_tiles_that_keep_it(void **state) {
       free(same.samples);
     }
     free(output.samples);
+    rst_budget_free(options.budget);
   }
   free(input.samples);
   free(whole.samples);
@@ -192,13 +193,14 @@ static void a_limit_that_nothing_keeps(void **state) {
   picture input = random_picture(40, 50), output = new_picture(40, 50);
   const rst_pixels from = fixture_planar(input.samples, RST_SAMPLE_F32, 3, 40, 50);
   const rst_pixels to = fixture_planar(output.samples, RST_SAMPLE_F32, 3, 40, 50);
-  const rst_restore_options options = {.max_memory = 1};
+  const rst_restore_options options = {.budget = fixture_budget(1)};
   rst_error err;
   assert_int_equal(rst_restore(model, &from, &to, &options, &err), RST_ERROR_MEMORY);
   static const char START[] = "50 x 40 pixels take ",
                     END[] = " MB even in the smallest tiles, allowed are 0 MB";
   assert_memory_equal(err.message, START, sizeof START - 1);
   assert_string_equal(err.message + strlen(err.message) - (sizeof END - 1), END);
+  rst_budget_free(options.budget);
   free(input.samples);
   free(output.samples);
   rst_model_free(model);

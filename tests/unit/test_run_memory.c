@@ -74,13 +74,15 @@ static void tiles_asked_for_keep_the_limit(void **state) {
   rst_plan free_plan, p;
   rst_error err;
   assert_int_equal(plan(&a, 640, 480, options, &free_plan, &err), RST_OK);
-  options.max_memory = free_plan.bytes;
+  options.budget = fixture_budget(free_plan.bytes);
   assert_int_equal(plan(&a, 640, 480, options, &p, &err), RST_OK);
   assert_memory_equal(&p, &free_plan, sizeof p);
-  options.max_memory = 100 * 1000 * 1000;
+  rst_budget_free(options.budget);
+  options.budget = fixture_budget(100 * 1000 * 1000);
   assert_int_equal(plan(&a, 640, 480, options, &p, &err), RST_ERROR_MEMORY);
   assert_non_null(strstr(err.message, "tiles of 256 pixels take "));
   assert_non_null(strstr(err.message, " MB, allowed are 100 MB"));
+  rst_budget_free(options.budget);
 }
 
 /* Along an axis on which the picture is shorter, a tile is no longer than the picture. */

@@ -153,18 +153,24 @@ static rst_plan plan(size_t width, size_t height, const rst_restore_options *opt
   return p;
 }
 
+/* The same within a limit. */
+static rst_plan plan_within(size_t width, size_t height, int threads, uint64_t limit) {
+  rst_budget *budget = fixture_budget(limit);
+  const rst_plan p = plan(width, height, &(rst_restore_options){.threads = threads, .budget = budget});
+  rst_budget_free(budget);
+  return p;
+}
+
 /* As large as fit with 16 threads, that is: see below. */
 static void a_limit_is_kept_by_tiles_as_large_as_fit(void **state) {
   (void)state;
   const rst_plan whole = plan(1280, 720, &(rst_restore_options){.threads = 16});
   assert_int_equal(whole.tile, 0);
   assert_int_equal(whole.tiles, 1);
-  rst_restore_options options = {.threads = 16, .max_memory = whole.bytes};
-  assert_int_equal(plan(1280, 720, &options).tile, 0);
-  options.max_memory = whole.bytes - 1;
-  const rst_plan tiled = plan(1280, 720, &options);
+  assert_int_equal(plan_within(1280, 720, 16, whole.bytes).tile, 0);
+  const rst_plan tiled = plan_within(1280, 720, 16, whole.bytes - 1);
   assert_true(tiled.tile >= 512 && tiled.tiles >= 2 && tiled.tiles <= 6);
-  assert_true(tiled.bytes <= options.max_memory);
+  assert_true(tiled.bytes <= whole.bytes - 1);
   assert_true(tiled.overlap > 0 && tiled.overlap % 8 == 0);
 }
 
@@ -172,9 +178,9 @@ static void tiles_do_not_depend_on_threads(void **state) {
   (void)state;
   const rst_plan whole = plan(1280, 720, &(rst_restore_options){.threads = 2});
   for (uint64_t limit = whole.bytes + whole.bytes / 10; limit > whole.bytes / 2; limit -= whole.bytes / 20) {
-    const rst_plan one = plan(1280, 720, &(rst_restore_options){.threads = 1, .max_memory = limit});
+    const rst_plan one = plan_within(1280, 720, 1, limit);
     for (int threads = 2; threads <= 16; threads += 2) {
-      const rst_plan p = plan(1280, 720, &(rst_restore_options){.threads = threads, .max_memory = limit});
+      const rst_plan p = plan_within(1280, 720, threads, limit);
       assert_int_equal(p.tile, one.tile);
       assert_int_equal(p.overlap, one.overlap);
       assert_true(p.bytes <= limit);
@@ -182,14 +188,15 @@ static void tiles_do_not_depend_on_threads(void **state) {
   }
 }
 
-static void what_the_caller_holds_counts(void **state) {
+static void what_the_caller_takes_counts(void **state) {
   (void)state;
   rst_restore_options options = {.threads = 16};
-  options.max_memory = plan(1280, 720, &options).bytes + 1000;
-  options.held = 1000;
+  options.budget = fixture_budget(plan(1280, 720, &options).bytes + 1000);
+  assert_true(rst_budget_take(options.budget, 1000));
   assert_int_equal(plan(1280, 720, &options).tile, 0);
-  options.held = 1001;
+  assert_true(rst_budget_take(options.budget, 1));
   assert_true(plan(1280, 720, &options).tile > 0);
+  rst_budget_free(options.budget);
 }
 
 static void the_published_model_needs_what_was_promised(void **state) {
@@ -220,11 +227,12 @@ static void what_cannot_be_is_refused(void **state) {
     assert_int_equal(rst_plan_restore(&a, NULL, 64, 64, &cases[i].options, &p, &err), cases[i].status);
     assert_string_equal(err.message, cases[i].message);
   }
-  const rst_restore_options little = {.max_memory = 1000000};
+  const rst_restore_options little = {.budget = fixture_budget(1000000)};
   rst_plan p;
   rst_error err;
   assert_int_equal(rst_plan_restore(&a, NULL, 64, 64, &little, &p, &err), RST_ERROR_MEMORY);
   assert_non_null(strstr(err.message, "even in the smallest tiles, allowed are 1 MB"));
+  rst_budget_free(little.budget);
 }
 
 int main(void) {
@@ -236,7 +244,7 @@ int main(void) {
       cmocka_unit_test(uniform_blend_is_the_mean),
       cmocka_unit_test(a_limit_is_kept_by_tiles_as_large_as_fit),
       cmocka_unit_test(tiles_do_not_depend_on_threads),
-      cmocka_unit_test(what_the_caller_holds_counts),
+      cmocka_unit_test(what_the_caller_takes_counts),
       cmocka_unit_test(the_published_model_needs_what_was_promised),
       cmocka_unit_test(what_cannot_be_is_refused),
   };

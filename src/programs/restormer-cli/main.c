@@ -1,4 +1,5 @@
 /* restormer-cli: restores one picture. The flow of a run; everything else is the library's. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,6 @@
 
 #include "defaults.h"
 #include "files.h"
-#include "memory.h"
 #include "options.h"
 #include "programs/common/cli.h"
 #include "progress.h"
@@ -18,7 +18,19 @@ static void name_file(rst_error *err, const char *file) {
   snprintf(err->message, sizeof err->message, "%.300s: %.700s", file, plain.message);
 }
 
-static rst_status load_model(const cli_options *options, rst_model **model, rst_error *err) {
+/* With a limit of its own a run counts the program, too; without one, that is no longer available. */
+static rst_status make_budget(const cli_options *options, rst_budget **budget, rst_error *err) {
+  rst_status status = rst_budget_create(options->max_memory, budget, err);
+  if (status == RST_OK && options->max_memory != 0 && !rst_budget_take(*budget, cli_memory_in_all(0, 0))) {
+    snprintf(err->message, sizeof err->message, "--max-memory: %.1f MB are less than the program itself takes, %.1f MB",
+             (double)options->max_memory / 1e6, (double)cli_memory_in_all(0, 0) / 1e6);
+    status = RST_ERROR_MEMORY;
+  }
+  return status;
+}
+
+static rst_status load_model(const cli_options *options, rst_budget *budget, rst_model **model,
+                             rst_error *err) {
   char *path = NULL;
   rst_weights *weights = NULL;
   rst_status status = RST_OK;
@@ -42,7 +54,9 @@ static rst_status load_model(const cli_options *options, rst_model **model, rst_
     }
   }
   if (status == RST_OK) {
-    status = rst_model_create(weights, &options->model, model, err);
+    rst_model_options how = options->model;
+    how.budget = budget;
+    status = rst_model_create(weights, &how, model, err);
   }
   rst_weights_close(weights);
   free(path);
@@ -75,20 +89,26 @@ static uint64_t picture_bytes(const cli_options *options, const rst_model *model
           rst_restore_picture_held(rst_model_architecture(model), input->channels));
 }
 
-/* What a run of the model over the picture will take, told when that is asked for or not what is expected. */
+/* Counts the pictures and tells what a run of the model over them will take when that is asked for or not what is
+ * expected. */
 static rst_status plan(const cli_options *options, const rst_model *model, const rst_picture *input,
-                       rst_restore_options *how, rst_error *err) {
+                       const rst_restore_options *how, rst_error *err) {
   const uint64_t pictures = picture_bytes(options, model, input);
-  how->held = cli_memory_in_all(0, pictures);
-  if (how->max_memory == 0) how->max_memory = memory_available();
-  rst_plan p;
-  rst_status status = rst_plan_restore(rst_model_architecture(model), &options->model, input->width,
-                                       input->height, how, &p, err);
+  const double allowed = (double)rst_budget_limit(how->budget) / 1e6;
+  if (!rst_budget_take(how->budget, pictures)) {
+    snprintf(err->message, sizeof err->message, "the pictures and the weights take %.0f MB, allowed are %.0f MB",
+             ceil((double)(rst_budget_used(how->budget) + pictures) / 1e6), floor(allowed));
+    return RST_ERROR_MEMORY;
+  }
+  rst_session *session;
+  rst_status status = rst_session_create(model, input->width, input->height, how, &session, err);
   if (status != RST_OK) return status;
+  const rst_plan p = *rst_session_plan(session);
+  rst_session_free(session);
   if (how->tile == 0 && p.tile != 0 && !options->quiet)
     cli_print_line(
         stderr, "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping",
-        options->input, (double)how->max_memory / 1e6, p.tiles, p.tile, p.overlap);
+        options->input, allowed, p.tiles, p.tile, p.overlap);
   if (options->verbose)
     fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in, %.1f MB in all\n", p.tiles,
             p.tiles == 1 ? "" : "s", (double)p.weight_bytes / 1e6, (double)p.working_bytes / 1e6,
@@ -101,9 +121,11 @@ static void print_stage(void *user, const char *stage, double seconds) {
   fprintf(stderr, "  %-16s %8.1f ms\n", stage, 1e3 * seconds);
 }
 
-static rst_status restore(const cli_options *options, const rst_model *model, const rst_picture *input,
-                          const rst_picture *right, rst_picture *output, rst_error *err) {
+static rst_status restore(const cli_options *options, rst_budget *budget, const rst_model *model,
+                          const rst_picture *input, const rst_picture *right, rst_picture *output,
+                          rst_error *err) {
   rst_restore_options how = options->run;
+  how.budget = budget;
   rst_status status = plan(options, model, input, &how, err);
   progress_bar bar;
   progress_start(&bar, options->quiet);
@@ -127,16 +149,18 @@ static rst_status restore(const cli_options *options, const rst_model *model, co
 
 static rst_status run(const cli_options *options, rst_error *err) {
   const char *inputs[] = {options->input, options->right, NULL};
+  rst_budget *budget = NULL;
   rst_model *model = NULL;
   rst_picture input = {0}, right = {0}, output = {0};
 
   rst_status status = files_check_output(options->output, inputs, err);
-  if (status == RST_OK) status = load_model(options, &model, err);
+  if (status == RST_OK) status = make_budget(options, &budget, err);
+  if (status == RST_OK) status = load_model(options, budget, &model, err);
   if (status == RST_OK) status = read_picture(options->input, options->verbose, &input, err);
   if (status == RST_OK && options->right)
     status = read_picture(options->right, options->verbose, &right, err);
   if (status == RST_OK)
-    status = restore(options, model, &input, options->right ? &right : NULL, &output, err);
+    status = restore(options, budget, model, &input, options->right ? &right : NULL, &output, err);
   if (status == RST_OK && cli_interrupted()) status = RST_CANCELLED;
   if (status == RST_OK) {
     status = rst_picture_write(options->output, &output, err);
@@ -148,6 +172,7 @@ static rst_status run(const cli_options *options, rst_error *err) {
   rst_picture_free(&right);
   rst_picture_free(&input);
   rst_model_free(model);
+  rst_budget_free(budget);
   return status;
 }
 

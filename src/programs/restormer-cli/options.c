@@ -56,7 +56,7 @@ static const cli_option table[] = {
     {"isa", 0, "NAME", .kind = CLI_OTHER, AT(model.isa), .take = take_isa,
      .choices = "auto|baseline|avx2|avx512|avx512bf16|neon",
      .help = "Instruction set: auto (default), baseline, avx2, avx512, avx512bf16 or neon."},
-    {"max-memory", 0, "SIZE", .kind = CLI_BYTES, AT(run.max_memory),
+    {"max-memory", 0, "SIZE", .kind = CLI_BYTES, AT(max_memory),
      .help = "Bytes to take at the most, with K, M, G or T for powers of 1024. Default: what the system has "
              "available. "
              "A picture that needs more is restored in tiles, which is said."},

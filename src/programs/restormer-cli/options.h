@@ -15,7 +15,8 @@ typedef struct cli_options {
   const char *weights;        /* manifest, or NULL for the default */
   int threads;                /* 0: as many as the process may use */
   rst_model_options model;
-  rst_restore_options run; /* the callbacks are not set */
+  rst_restore_options run; /* budget and callbacks are not set */
+  uint64_t max_memory;     /* bytes; 0: what is available */
   bool quiet, verbose;
   bool help, version; /* with more detail when `verbose` */
   int generate;       /* a cli_form, or -1 */

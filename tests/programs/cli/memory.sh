@@ -9,6 +9,8 @@ fi
 
 ulimit -v 500000
 try restormer-cli -t 1 -w model.json --max-memory 1T in.pgm out.png
-echo '--- a limit that no tile fits into'
-try restormer-cli -t 1 -w model.json --max-memory 1M in.pgm out.png 2>&1 | sed 's/ [0-9.]* MB/ N MB/g'
+echo '--- limits that the pictures, and the program alone, do not fit into'
+for limit in 30M 1M; do
+  try restormer-cli -t 1 -w model.json --max-memory $limit in.pgm out.png 2>&1 | sed 's/take [0-9]* MB/take N MB/'
+done
 ls -A
