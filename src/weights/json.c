@@ -119,10 +119,10 @@ rst_status rst_json_integer(const cJSON *value, const char *where, const char *k
   return RST_OK;
 }
 
-rst_status rst_json_shape(const cJSON *value, const char *where, int *ndim, size_t shape[RST_TENSOR_DIMS],
-                          size_t *elements, rst_error *err) {
+rst_status rst_json_shape(const cJSON *value, const char *where, int dims, int *ndim,
+                          size_t shape[RST_TENSOR_DIMS], size_t *elements, rst_error *err) {
   size_t count, product = 1;
-  rst_status status = rst_json_array(value, where, "shape", 0, RST_TENSOR_DIMS, &count, err);
+  rst_status status = rst_json_array(value, where, "shape", 0, (size_t)dims, &count, err);
   if (status != RST_OK) return status;
   for (int i = 0; i < RST_TENSOR_DIMS; i++) shape[i] = 1;
   *ndim = 0;
@@ -130,7 +130,8 @@ rst_status rst_json_shape(const cJSON *value, const char *where, int *ndim, size
     int64_t side;
     status = rst_json_integer(item, where, "shape entry", 0, RST_JSON_MAX_INTEGER, &side, err);
     if (status != RST_OK) return status;
-    shape[(*ndim)++] = (size_t)side;
+    if (*ndim < RST_TENSOR_DIMS) shape[*ndim] = (size_t)side;
+    ++*ndim;
     if (!rst_mul(product, (size_t)side, &product))
       return rst_fail(err, RST_ERROR_WEIGHTS, "%s: shape has more elements than memory can hold", where);
   }

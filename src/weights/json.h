@@ -54,9 +54,9 @@ rst_status rst_json_integer(const cJSON *value, const char *where, const char *k
 enum { RST_SHAPE_TEXT = 96 };
 void rst_shape_text(int ndim, const size_t shape[], char text[RST_SHAPE_TEXT]);
 
-/* Reads a shape of up to RST_TENSOR_DIMS dimensions, key "shape", and counts its elements. The entries of
- * `shape` beyond *ndim become 1. */
-rst_status rst_json_shape(const cJSON *value, const char *where, int *ndim, size_t shape[RST_TENSOR_DIMS],
-                          size_t *elements, rst_error *err);
+/* Reads a shape of up to `dims` dimensions, key "shape", and counts its elements. Dimensions beyond
+ * RST_TENSOR_DIMS count, but are not kept; the entries of `shape` beyond *ndim become 1. */
+rst_status rst_json_shape(const cJSON *value, const char *where, int dims, int *ndim,
+                          size_t shape[RST_TENSOR_DIMS], size_t *elements, rst_error *err);
 
 #endif

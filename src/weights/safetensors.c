@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "weights/json.h"
 
+enum { MAX_DIMS = 64 /* PyTorch's */ };
+
 static const char metadata_key[] = "__metadata__";
 
 static const uint8_t *data_end(const rst_tensor *t) {
@@ -40,16 +42,15 @@ static rst_status check_metadata(const cJSON *metadata, const char *path, rst_er
   return RST_OK;
 }
 
-static rst_status read_dtype(const cJSON *value, const char *where, rst_dtype *dtype, rst_error *err) {
-  static const rst_dtype known[] = {RST_DTYPE_F32, RST_DTYPE_F16, RST_DTYPE_BF16};
+static rst_status read_dtype(const cJSON *value, const char *where, rst_safetensors_kind kind,
+                             rst_dtype *dtype, rst_error *err) {
   const char *name;
   rst_status status = rst_json_string(value, where, "dtype", &name, err);
   if (status != RST_OK) return status;
-  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-    if (strcmp(name, rst_dtype_name(known[i])) != 0) continue;
-    *dtype = known[i];
-    return RST_OK;
-  }
+  const rst_dtype end = kind == RST_SAFETENSORS_WEIGHTS ? RST_DTYPE_F64 : RST_DTYPE_BYTES;
+  for (*dtype = 0; *dtype < end; ++*dtype)
+    if (strcmp(name, rst_dtype_name(*dtype)) == 0) return RST_OK;
+  if (kind == RST_SAFETENSORS_ANY) return RST_OK;
   return rst_fail(err, RST_ERROR_WEIGHTS, "%s: dtype \"%.32s\", expected F32, F16 or BF16", where, name);
 }
 
@@ -66,9 +67,10 @@ static rst_status read_place(const cJSON *value, const char *where, const uint8_
   if (status != RST_OK) return status;
   if (end < begin || (uint64_t)end > size)
     return rst_fail(err, RST_ERROR_WEIGHTS,
-                    "%s: data_offsets [%lld, %lld], expected a range inside the file's %zu data bytes", where,
-                    (long long)begin, (long long)end, size);
+                    "%s: data_offsets [%lld, %lld], expected a range inside the file's %zu data bytes%s",
+                    where, (long long)begin, (long long)end, size, end < begin ? "" : " (is it cut short?)");
   size_t bytes;
+  if (tensor->dtype == RST_DTYPE_BYTES) tensor->elements = (size_t)(end - begin);
   if (!rst_mul(tensor->elements, rst_dtype_size(tensor->dtype), &bytes) || (uint64_t)(end - begin) != bytes) {
     char shape[RST_SHAPE_TEXT];
     rst_shape_text(tensor->ndim, tensor->shape, shape);
@@ -81,18 +83,19 @@ static rst_status read_place(const cJSON *value, const char *where, const uint8_
   return RST_OK;
 }
 
-static rst_status read_tensor(const cJSON *entry, const char *path, const uint8_t *data, size_t size,
-                              rst_tensor *tensor, rst_error *err) {
+static rst_status read_tensor(const cJSON *entry, const rst_safetensors *file, const uint8_t *data,
+                              size_t size, rst_tensor *tensor, rst_error *err) {
   char where[RST_JSON_WHERE];
-  snprintf(where, sizeof where, "%s: tensor %.128s", path, entry->string);
+  snprintf(where, sizeof where, "%s: tensor %.128s", file->path, entry->string);
   const cJSON *dtype, *shape, *offsets;
   const rst_json_field fields[] = {
       {"dtype", true, &dtype}, {"shape", true, &shape}, {"data_offsets", true, &offsets}};
   rst_status status = rst_json_object(entry, where, fields, sizeof fields / sizeof fields[0], err);
   if (status != RST_OK) return status;
-  status = read_dtype(dtype, where, &tensor->dtype, err);
+  status = read_dtype(dtype, where, file->kind, &tensor->dtype, err);
   if (status != RST_OK) return status;
-  status = rst_json_shape(shape, where, &tensor->ndim, tensor->shape, &tensor->elements, err);
+  const int dims = file->kind == RST_SAFETENSORS_WEIGHTS ? RST_TENSOR_DIMS : MAX_DIMS;
+  status = rst_json_shape(shape, where, dims, &tensor->ndim, tensor->shape, &tensor->elements, err);
   if (status != RST_OK) return status;
   return read_place(offsets, where, data, size, tensor, err);
 }
@@ -128,7 +131,7 @@ static rst_status read_header(const cJSON *header, const uint8_t *data, size_t s
       memcpy(name, entry->string, name_size);
       tensor->name = name;
       name += name_size;
-      status = read_tensor(entry, file->path, data, size, tensor, err);
+      status = read_tensor(entry, file, data, size, tensor, err);
     }
     if (status != RST_OK) return status;
   }
@@ -185,8 +188,9 @@ static rst_status read_file(rst_safetensors *file, rst_error *err) {
   return status;
 }
 
-rst_status rst_safetensors_open(const char *path, uint64_t bytes, rst_safetensors *file, rst_error *err) {
-  *file = (rst_safetensors){.path = rst_string_copy(path)};
+rst_status rst_safetensors_open(const char *path, uint64_t bytes, rst_safetensors_kind kind,
+                                rst_safetensors *file, rst_error *err) {
+  *file = (rst_safetensors){.path = rst_string_copy(path), .kind = kind};
   if (file->path == NULL) return rst_fail_memory(err, path);
   rst_status status = rst_map_file(path, RST_ERROR_WEIGHTS, &file->mapping, err);
   if (status == RST_OK && bytes != RST_ANY_BYTES && bytes != file->mapping.size)

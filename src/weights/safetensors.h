@@ -8,19 +8,25 @@
 
 #define RST_ANY_BYTES UINT64_MAX
 
+typedef enum rst_safetensors_kind {
+  RST_SAFETENSORS_WEIGHTS, /* of a manifest: F32, F16 and BF16 only, up to RST_TENSOR_DIMS dimensions */
+  RST_SAFETENSORS_ANY      /* a checkpoint: any type, unknown ones as RST_DTYPE_BYTES, of any dimensions */
+} rst_safetensors_kind;
+
 typedef struct rst_safetensors {
   char *path;
   rst_mapping mapping; /* the whole file; the tensors' data point into it */
   rst_tensor *tensors; /* in the order of their data, which need not be aligned */
   size_t count;
+  rst_safetensors_kind kind;
   char *names; /* the tensors' names, one after the other */
 } rst_safetensors;
 
-/* Maps the file and checks all of the header: F32, F16 and BF16 only, up to RST_TENSOR_DIMS dimensions, every
- * range inside the file and as long as dtype and shape say, no overlap, no gap, no name twice, nothing
- * unknown. The values are not looked at. `bytes` is the size that the file must have, or RST_ANY_BYTES.
- * RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with `file` zeroed. */
-rst_status rst_safetensors_open(const char *path, uint64_t bytes, rst_safetensors *file, rst_error *err);
+/* Maps the file and checks all of the header: every range inside the file and as long as dtype and shape say,
+ * no overlap, no gap, no name twice, nothing unknown. The values are not looked at. `bytes` is the size that
+ * the file must have, or RST_ANY_BYTES. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with `file` zeroed. */
+rst_status rst_safetensors_open(const char *path, uint64_t bytes, rst_safetensors_kind kind,
+                                rst_safetensors *file, rst_error *err);
 void rst_safetensors_close(rst_safetensors *file); /* a zeroed one is allowed */
 
 #endif

@@ -1,23 +1,30 @@
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/bfloat16.h"
 #include "base/file.h"
 #include "weights/weights.h"
 
+static const struct {
+  const char *name;
+  size_t size;
+} dtypes[RST_DTYPE_COUNT] = {[RST_DTYPE_F32] = {"F32", 4},         [RST_DTYPE_F16] = {"F16", 2},
+                             [RST_DTYPE_BF16] = {"BF16", 2},       [RST_DTYPE_F64] = {"F64", 8},
+                             [RST_DTYPE_I64] = {"I64", 8},         [RST_DTYPE_I32] = {"I32", 4},
+                             [RST_DTYPE_I16] = {"I16", 2},         [RST_DTYPE_I8] = {"I8", 1},
+                             [RST_DTYPE_U64] = {"U64", 8},         [RST_DTYPE_U32] = {"U32", 4},
+                             [RST_DTYPE_U16] = {"U16", 2},         [RST_DTYPE_U8] = {"U8", 1},
+                             [RST_DTYPE_BOOL] = {"BOOL", 1},       [RST_DTYPE_C64] = {"C64", 8},
+                             [RST_DTYPE_C128] = {"C128", 16},      [RST_DTYPE_F8_E4M3] = {"F8_E4M3", 1},
+                             [RST_DTYPE_F8_E5M2] = {"F8_E5M2", 1}, [RST_DTYPE_BYTES] = {"untyped", 1}};
+
 size_t rst_dtype_size(rst_dtype dtype) {
-  return dtype == RST_DTYPE_F32 ? 4 : 2;
+  return dtypes[dtype].size;
 }
 
 const char *rst_dtype_name(rst_dtype dtype) {
-  switch (dtype) {
-    case RST_DTYPE_F32:
-      return "F32";
-    case RST_DTYPE_F16:
-      return "F16";
-    case RST_DTYPE_BF16:
-      return "BF16";
-  }
-  return "?";
+  return dtypes[dtype].name;
 }
 
 static float from_bits(uint32_t bits) {
@@ -43,6 +50,15 @@ static uint32_t load32(const uint8_t *p) {
   value = __builtin_bswap32(value);
 #endif
   return value;
+}
+
+/* Rounds to nearest; what is beyond float32 becomes an infinity, which C leaves undefined in a conversion. */
+static float load_f64(const uint8_t *p) {
+  const uint64_t bits = (uint64_t)load32(p + 4) << 32 | load32(p);
+  double value;
+  memcpy(&value, &bits, sizeof value);
+  if (fabs(value) > (double)FLT_MAX) return value > 0 ? INFINITY : -INFINITY;
+  return (float)value;
 }
 
 static uint32_t bits_of(float value) {
@@ -73,6 +89,11 @@ void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float
     case RST_DTYPE_BF16:
       for (size_t i = 0; i < count; i++) out[i] = rst_bf16_to_f32(load16(p + 2 * i));
       break;
+    case RST_DTYPE_F64:
+      for (size_t i = 0; i < count; i++) out[i] = load_f64(p + 8 * i);
+      break;
+    default: /* no weights: callers have asked rst_dtype_is_weight */
+      memset(out, 0, count * sizeof *out);
   }
 }
 

@@ -74,7 +74,7 @@ static rst_status find_place(const rst_weights *w, const char *path, const char 
 static rst_status open_file(rst_weights *w, size_t index, rst_error *err) {
   const rst_manifest_file *listed = &w->manifest.files[index];
   rst_safetensors *file = &w->files[index];
-  rst_status status = rst_safetensors_open(listed->path, listed->bytes, file, err);
+  rst_status status = rst_safetensors_open(listed->path, listed->bytes, RST_SAFETENSORS_WEIGHTS, file, err);
   for (size_t i = 0; i < file->count && status == RST_OK; i++) {
     const rst_tensor *found = &file->tensors[i];
     rst_tensor *place = NULL;
@@ -109,7 +109,7 @@ static rst_status read_inline(const cJSON *entry, const char *where, inline_tens
   size_t count;
   rst_status status = rst_json_object(entry, where, fields, 2, err);
   if (status == RST_OK)
-    status = rst_json_shape(shape, where, &tensor->ndim, tensor->shape, &tensor->elements, err);
+    status = rst_json_shape(shape, where, RST_TENSOR_DIMS, &tensor->ndim, tensor->shape, &tensor->elements, err);
   if (status == RST_OK)
     status = rst_json_array(tensor->data, where, "data", tensor->elements, tensor->elements, &count, err);
   return status;

@@ -297,7 +297,7 @@ static void test_shapes(void **state) {
     int ndim;
     size_t shape[RST_TENSOR_DIMS], elements;
     rst_error err = {.message = ""};
-    rst_status status = rst_json_shape(root, "f", &ndim, shape, &elements, &err);
+    rst_status status = rst_json_shape(root, "f", RST_TENSOR_DIMS, &ndim, shape, &elements, &err);
     assert_string_equal(err.message, cases[i].message);
     if (status == RST_OK) assert_int_equal(elements, cases[i].elements);
     cJSON_Delete(root);

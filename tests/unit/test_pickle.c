@@ -171,12 +171,12 @@ static void the_last_of_equal_keys_counts(void **state) {
 
 #define SHAPE "K\x02K\x03\x86K\x03K\x01\x86" /* size (2, 3), stride (3, 1) */
 
-static void assert_tensor(program p, rst_element element) {
+static void assert_tensor(program p, rst_dtype element) {
   session s;
   const rst_value *value = read_ok(&s, p);
   assert_int_equal(value->kind, RST_VALUE_TENSOR);
   const rst_tensor_view *t = &value->as.tensor;
-  assert_int_equal(t->element, element);
+  assert_int_equal(t->dtype, element);
   assert_int_equal(t->offset, 1);
   assert_int_equal(t->ndim, 2);
   assert_int_equal(t->size[0], 2);
@@ -190,49 +190,49 @@ static void assert_tensor(program p, rst_element element) {
 
 static void tensors_of_every_function(void **state) {
   (void)state;
-  assert_tensor(P("ctorch._utils\n_rebuild_tensor\n(" FLOATS "K\x01" SHAPE "tR."), RST_ELEMENT_F32);
+  assert_tensor(P("ctorch._utils\n_rebuild_tensor\n(" FLOATS "K\x01" SHAPE "tR."), RST_DTYPE_F32);
   assert_tensor(P("ctorch._utils\n_rebuild_tensor_v2\n(" FLOATS "K\x01" SHAPE "\x89"
                   "ccollections\nOrderedDict\n)RtR."),
-                RST_ELEMENT_F32);
+                RST_DTYPE_F32);
   assert_tensor(P("ctorch._utils\n_rebuild_tensor_v3\n(" STORAGE(
                     "torch.storage\nUntypedStorage", "0", "\x30") "K\x01" SHAPE "\x89Nctorch\nfloat16\ntR."),
-                RST_ELEMENT_F16);
+                RST_DTYPE_F16);
   assert_tensor(P("ctorch._utils\n_rebuild_parameter\nctorch._utils\n_rebuild_tensor_v2\n(" FLOATS
                   "K\x01" SHAPE "\x89NtR\x88N\x87R."),
-                RST_ELEMENT_F32);
+                RST_DTYPE_F32);
   assert_tensor(
       P("ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nctorch\nTensor\n(" FLOATS
         "K\x01" SHAPE "\x89Nt}tR."),
-      RST_ELEMENT_F32);
+      RST_DTYPE_F32);
   assert_tensor(P("\x8c\x0ctorch._utils\x8c\x12_rebuild_tensor_v2\x93(" FLOATS "K\x01" SHAPE "\x89NtR."),
-                RST_ELEMENT_F32);
+                RST_DTYPE_F32);
 }
 
 static void storages_of_every_type(void **state) {
   (void)state;
   const struct {
     program p;
-    rst_element element;
+    rst_dtype dtype;
     size_t bytes;
-  } cases[] = {{P(STORAGE("torch\nFloatStorage", "0", "\x03") "."), RST_ELEMENT_F32, 12},
-               {P(STORAGE("torch\nHalfStorage", "0", "\x03") "."), RST_ELEMENT_F16, 6},
-               {P(STORAGE("torch\nBFloat16Storage", "0", "\x03") "."), RST_ELEMENT_BF16, 6},
-               {P(STORAGE("torch\nDoubleStorage", "0", "\x03") "."), RST_ELEMENT_F64, 24},
-               {P(STORAGE("torch\nLongStorage", "0", "\x03") "."), RST_ELEMENT_I64, 24},
-               {P(STORAGE("torch\nIntStorage", "0", "\x03") "."), RST_ELEMENT_I32, 12},
-               {P(STORAGE("torch\nShortStorage", "0", "\x03") "."), RST_ELEMENT_I16, 6},
-               {P(STORAGE("torch\nCharStorage", "0", "\x03") "."), RST_ELEMENT_I8, 3},
-               {P(STORAGE("torch\nByteStorage", "0", "\x03") "."), RST_ELEMENT_U8, 3},
-               {P(STORAGE("torch\nBoolStorage", "0", "\x03") "."), RST_ELEMENT_BOOL, 3},
-               {P(STORAGE("torch\nComplexFloatStorage", "0", "\x03") "."), RST_ELEMENT_C64, 24},
-               {P(STORAGE("torch\nComplexDoubleStorage", "0", "\x03") "."), RST_ELEMENT_C128, 48},
-               {P(STORAGE("torch.cuda\nHalfStorage", "0", "\x03") "."), RST_ELEMENT_F16, 6},
-               {P(STORAGE("torch.storage\nUntypedStorage", "0", "\x03") "."), RST_ELEMENT_UNTYPED, 3}};
+  } cases[] = {{P(STORAGE("torch\nFloatStorage", "0", "\x03") "."), RST_DTYPE_F32, 12},
+               {P(STORAGE("torch\nHalfStorage", "0", "\x03") "."), RST_DTYPE_F16, 6},
+               {P(STORAGE("torch\nBFloat16Storage", "0", "\x03") "."), RST_DTYPE_BF16, 6},
+               {P(STORAGE("torch\nDoubleStorage", "0", "\x03") "."), RST_DTYPE_F64, 24},
+               {P(STORAGE("torch\nLongStorage", "0", "\x03") "."), RST_DTYPE_I64, 24},
+               {P(STORAGE("torch\nIntStorage", "0", "\x03") "."), RST_DTYPE_I32, 12},
+               {P(STORAGE("torch\nShortStorage", "0", "\x03") "."), RST_DTYPE_I16, 6},
+               {P(STORAGE("torch\nCharStorage", "0", "\x03") "."), RST_DTYPE_I8, 3},
+               {P(STORAGE("torch\nByteStorage", "0", "\x03") "."), RST_DTYPE_U8, 3},
+               {P(STORAGE("torch\nBoolStorage", "0", "\x03") "."), RST_DTYPE_BOOL, 3},
+               {P(STORAGE("torch\nComplexFloatStorage", "0", "\x03") "."), RST_DTYPE_C64, 24},
+               {P(STORAGE("torch\nComplexDoubleStorage", "0", "\x03") "."), RST_DTYPE_C128, 48},
+               {P(STORAGE("torch.cuda\nHalfStorage", "0", "\x03") "."), RST_DTYPE_F16, 6},
+               {P(STORAGE("torch.storage\nUntypedStorage", "0", "\x03") "."), RST_DTYPE_BYTES, 3}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     session s;
     const rst_value *value = read_ok(&s, cases[i].p);
     assert_int_equal(value->kind, RST_VALUE_STORAGE);
-    assert_int_equal(value->as.storage.root->element, cases[i].element);
+    assert_int_equal(value->as.storage.root->dtype, cases[i].dtype);
     assert_int_equal(value->as.storage.root->bytes, cases[i].bytes);
     assert_int_equal(value->as.storage.end, cases[i].bytes);
     end(&s);

@@ -52,6 +52,28 @@ static void test_floats_keep_their_bits(void **state) {
     assert_int_equal(bits_of(read_one(RST_DTYPE_F32, patterns[i])), patterns[i]);
 }
 
+static void test_doubles_are_rounded_to_the_nearest_float(void **state) {
+  (void)state;
+  const struct {
+    double value;
+    float rounded;
+  } cases[] = {{0x1.000001p0, 1.0f},
+               {0x1.0000011p0, 0x1.000002p0f},
+               {-0x1.fffffep127, -0x1.fffffep127f},
+               {0x1p128, INFINITY},
+               {-1e300, -INFINITY},
+               {0x1p-149, 0x1p-149f},
+               {-(double)INFINITY, -INFINITY}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    uint8_t bytes[9];
+    memcpy(bytes + 1, &cases[i].value, 8);
+    const rst_tensor tensor = {.dtype = RST_DTYPE_F64, .elements = 1, .data = bytes + 1};
+    float value;
+    rst_tensor_read(&tensor, 0, 1, &value);
+    assert_true(value == cases[i].rounded);
+  }
+}
+
 static void test_a_part_of_a_tensor_is_read(void **state) {
   (void)state;
   static const uint8_t halves[] = {0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44}; /* 1, 2, 3, 4 */
@@ -76,6 +98,7 @@ int main(void) {
       cmocka_unit_test(test_every_half_is_exact),
       cmocka_unit_test(test_every_bfloat_is_the_upper_half_of_a_float),
       cmocka_unit_test(test_floats_keep_their_bits),
+      cmocka_unit_test(test_doubles_are_rounded_to_the_nearest_float),
       cmocka_unit_test(test_a_part_of_a_tensor_is_read),
       cmocka_unit_test(test_types_have_the_names_of_safetensors),
   };

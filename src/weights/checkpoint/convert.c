@@ -1,6 +1,4 @@
 /* rst_weights_convert: checkpoint in, manifest and safetensors out. */
-#include <float.h>
-#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -41,28 +39,9 @@ static size_t place_of(const rst_tensor_view *view, size_t index) {
   return place;
 }
 
-static double read_f64(const uint8_t *p) {
-  uint64_t bits = 0;
-  for (int i = 7; i >= 0; i--) bits = bits << 8 | p[i];
-  double value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-/* A run of elements that lie one after the other. A float64 that is too large for float32 becomes an
- * infinity, which the writer refuses. */
+/* A run of elements that lie one after the other. */
 static void read_run(const rst_tensor_view *view, const uint8_t *p, size_t count, float *out) {
-  if (view->element == RST_ELEMENT_F64) {
-    for (size_t i = 0; i < count; i++) {
-      double value = read_f64(p + 8 * i);
-      out[i] = fabs(value) > FLT_MAX ? (value > 0 ? INFINITY : -INFINITY) : (float)value;
-    }
-    return;
-  }
-  rst_tensor run = {.dtype = view->element == RST_ELEMENT_F32   ? RST_DTYPE_F32
-                             : view->element == RST_ELEMENT_F16 ? RST_DTYPE_F16
-                                                                : RST_DTYPE_BF16,
-                    .data = p};
+  const rst_tensor run = {.dtype = view->dtype, .data = p};
   rst_tensor_read(&run, 0, count, out);
 }
 
@@ -74,7 +53,7 @@ static rst_status read_values(void *user, size_t index, const rst_tensor_spec *s
   const uint8_t *data;
   rst_status status = rst_checkpoint_data(&c->checkpoint, view->storage, &data, err);
   if (status != RST_OK) return status;
-  size_t size = rst_element_size(view->element);
+  size_t size = rst_dtype_size(view->dtype);
   data += view->start + view->offset * size;
   if (is_contiguous(view)) {
     read_run(view, data + first * size, count, out);
@@ -101,12 +80,10 @@ static rst_status parse_dtype(const char *name, rst_dtype *dtype, rst_error *err
 
 /* F16 and BF16 when all tensors are, else F32. */
 static rst_dtype usual_dtype(const conversion *c) {
-  rst_element first = c->views[0]->element;
+  rst_dtype first = c->views[0]->dtype;
   for (size_t i = 1; i < c->count; i++)
-    if (c->views[i]->element != first) return RST_DTYPE_F32;
-  return first == RST_ELEMENT_F16    ? RST_DTYPE_F16
-         : first == RST_ELEMENT_BF16 ? RST_DTYPE_BF16
-                                     : RST_DTYPE_F32;
+    if (c->views[i]->dtype != first) return RST_DTYPE_F32;
+  return first == RST_DTYPE_F64 ? RST_DTYPE_F32 : first;
 }
 
 /* The checkpoint must not be one of the files that are written. */

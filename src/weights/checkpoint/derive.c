@@ -174,7 +174,7 @@ static bool is_inside(const rst_tensor_view *view) {
   size_t last = view->offset, step, end;
   for (size_t i = 0; i < view->ndim; i++)
     if (!rst_mul(view->size[i] - 1, view->stride[i], &step) || !rst_add(last, step, &last)) return false;
-  return rst_add(last, 1, &end) && rst_mul(end, rst_element_size(view->element), &end) &&
+  return rst_add(last, 1, &end) && rst_mul(end, rst_dtype_size(view->dtype), &end) &&
          end <= view->end - view->start;
 }
 
@@ -188,10 +188,9 @@ static rst_status check_tensor(const char *where, const rst_tensor_spec *spec, c
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: shape %s, expected %s", where, spec->name, found,
                     expected);
   }
-  if (view->element != RST_ELEMENT_F32 && view->element != RST_ELEMENT_F16 &&
-      view->element != RST_ELEMENT_BF16 && view->element != RST_ELEMENT_F64)
+  if (!rst_dtype_is_weight(view->dtype))
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: type %s, expected F32, F16, BF16 or F64", where,
-                    spec->name, rst_element_name(view->element));
+                    spec->name, rst_dtype_name(view->dtype));
   if (!is_inside(view))
     return rst_fail(err, RST_ERROR_WEIGHTS,
                     "%s: tensor %s: reaches beyond its storage %.*s, which has %zu bytes for it", where,

@@ -60,7 +60,7 @@ static rst_status place_storage(rst_checkpoint *c, rst_text key, size_t *pos, rs
                     key.bytes);
   uint64_t count = 0;
   for (int i = 7; i >= 0; i--) count = count << 8 | p[i];
-  size_t expected = storage->bytes / rst_element_size(storage->element);
+  size_t expected = storage->bytes / rst_dtype_size(storage->dtype);
   if (count != expected)
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: storage %.*s: %llu elements, expected %zu", c->path, shown,
                     key.bytes, (unsigned long long)count, expected);

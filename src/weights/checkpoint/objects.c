@@ -25,7 +25,7 @@ typedef enum role {
 typedef struct known {
   const char *module, *name;
   role role;
-  rst_element element;
+  rst_dtype dtype;
 } known;
 
 static const known table[] = {
@@ -45,21 +45,26 @@ static const known table[] = {
     {"torch.nn.parameter", "Parameter", ROLE_INERT, 0},
     {"torch.nn.parameter", "Buffer", ROLE_INERT, 0},
     {"torch.serialization", "_get_layout", ROLE_INERT, 0},
-    {"torch.storage", "UntypedStorage", ROLE_STORAGE, RST_ELEMENT_UNTYPED},
-    {"torch.storage", "_UntypedStorage", ROLE_STORAGE, RST_ELEMENT_UNTYPED},
-    {"torch", "UntypedStorage", ROLE_STORAGE, RST_ELEMENT_UNTYPED},
-    {"torch", "float32", ROLE_DTYPE, RST_ELEMENT_F32},
-    {"torch", "float16", ROLE_DTYPE, RST_ELEMENT_F16},
-    {"torch", "bfloat16", ROLE_DTYPE, RST_ELEMENT_BF16},
-    {"torch", "float64", ROLE_DTYPE, RST_ELEMENT_F64},
-    {"torch", "int64", ROLE_DTYPE, RST_ELEMENT_I64},
-    {"torch", "int32", ROLE_DTYPE, RST_ELEMENT_I32},
-    {"torch", "int16", ROLE_DTYPE, RST_ELEMENT_I16},
-    {"torch", "int8", ROLE_DTYPE, RST_ELEMENT_I8},
-    {"torch", "uint8", ROLE_DTYPE, RST_ELEMENT_U8},
-    {"torch", "bool", ROLE_DTYPE, RST_ELEMENT_BOOL},
-    {"torch", "complex64", ROLE_DTYPE, RST_ELEMENT_C64},
-    {"torch", "complex128", ROLE_DTYPE, RST_ELEMENT_C128},
+    {"torch.storage", "UntypedStorage", ROLE_STORAGE, RST_DTYPE_BYTES},
+    {"torch.storage", "_UntypedStorage", ROLE_STORAGE, RST_DTYPE_BYTES},
+    {"torch", "UntypedStorage", ROLE_STORAGE, RST_DTYPE_BYTES},
+    {"torch", "float32", ROLE_DTYPE, RST_DTYPE_F32},
+    {"torch", "float16", ROLE_DTYPE, RST_DTYPE_F16},
+    {"torch", "bfloat16", ROLE_DTYPE, RST_DTYPE_BF16},
+    {"torch", "float64", ROLE_DTYPE, RST_DTYPE_F64},
+    {"torch", "int64", ROLE_DTYPE, RST_DTYPE_I64},
+    {"torch", "int32", ROLE_DTYPE, RST_DTYPE_I32},
+    {"torch", "int16", ROLE_DTYPE, RST_DTYPE_I16},
+    {"torch", "int8", ROLE_DTYPE, RST_DTYPE_I8},
+    {"torch", "uint64", ROLE_DTYPE, RST_DTYPE_U64},
+    {"torch", "uint32", ROLE_DTYPE, RST_DTYPE_U32},
+    {"torch", "uint16", ROLE_DTYPE, RST_DTYPE_U16},
+    {"torch", "uint8", ROLE_DTYPE, RST_DTYPE_U8},
+    {"torch", "float8_e4m3fn", ROLE_DTYPE, RST_DTYPE_F8_E4M3},
+    {"torch", "float8_e5m2", ROLE_DTYPE, RST_DTYPE_F8_E5M2},
+    {"torch", "bool", ROLE_DTYPE, RST_DTYPE_BOOL},
+    {"torch", "complex64", ROLE_DTYPE, RST_DTYPE_C64},
+    {"torch", "complex128", ROLE_DTYPE, RST_DTYPE_C128},
     /* what stands beside the weights: scalars and arrays of metrics, random states, settings */
     {"_codecs", "encode", ROLE_INERT, 0},
     {"argparse", "Namespace", ROLE_INERT, 0},
@@ -92,18 +97,18 @@ static const known table[] = {
     {"yacs.config", "CfgNode", ROLE_INERT, 0}};
 
 /* torch.FloatStorage and the like; those of the GPU have the same names in torch.cuda. */
-static const known storage_types[] = {{"torch", "FloatStorage", ROLE_STORAGE, RST_ELEMENT_F32},
-                                      {"torch", "HalfStorage", ROLE_STORAGE, RST_ELEMENT_F16},
-                                      {"torch", "BFloat16Storage", ROLE_STORAGE, RST_ELEMENT_BF16},
-                                      {"torch", "DoubleStorage", ROLE_STORAGE, RST_ELEMENT_F64},
-                                      {"torch", "LongStorage", ROLE_STORAGE, RST_ELEMENT_I64},
-                                      {"torch", "IntStorage", ROLE_STORAGE, RST_ELEMENT_I32},
-                                      {"torch", "ShortStorage", ROLE_STORAGE, RST_ELEMENT_I16},
-                                      {"torch", "CharStorage", ROLE_STORAGE, RST_ELEMENT_I8},
-                                      {"torch", "ByteStorage", ROLE_STORAGE, RST_ELEMENT_U8},
-                                      {"torch", "BoolStorage", ROLE_STORAGE, RST_ELEMENT_BOOL},
-                                      {"torch", "ComplexFloatStorage", ROLE_STORAGE, RST_ELEMENT_C64},
-                                      {"torch", "ComplexDoubleStorage", ROLE_STORAGE, RST_ELEMENT_C128}};
+static const known storage_types[] = {{"torch", "FloatStorage", ROLE_STORAGE, RST_DTYPE_F32},
+                                      {"torch", "HalfStorage", ROLE_STORAGE, RST_DTYPE_F16},
+                                      {"torch", "BFloat16Storage", ROLE_STORAGE, RST_DTYPE_BF16},
+                                      {"torch", "DoubleStorage", ROLE_STORAGE, RST_DTYPE_F64},
+                                      {"torch", "LongStorage", ROLE_STORAGE, RST_DTYPE_I64},
+                                      {"torch", "IntStorage", ROLE_STORAGE, RST_DTYPE_I32},
+                                      {"torch", "ShortStorage", ROLE_STORAGE, RST_DTYPE_I16},
+                                      {"torch", "CharStorage", ROLE_STORAGE, RST_DTYPE_I8},
+                                      {"torch", "ByteStorage", ROLE_STORAGE, RST_DTYPE_U8},
+                                      {"torch", "BoolStorage", ROLE_STORAGE, RST_DTYPE_BOOL},
+                                      {"torch", "ComplexFloatStorage", ROLE_STORAGE, RST_DTYPE_C64},
+                                      {"torch", "ComplexDoubleStorage", ROLE_STORAGE, RST_DTYPE_C128}};
 
 /* Plain types of Python, under the name of their module in Python 3 and in Python 2. */
 static const known builtin_types[] = {
@@ -166,7 +171,7 @@ rst_status rst_object_global(rst_pickle *pickle, rst_text module, rst_text name,
   (*out)->as.global.module = module;
   (*out)->as.global.name = name;
   (*out)->as.global.role = (int)k->role;
-  (*out)->as.global.element = k->element;
+  (*out)->as.global.dtype = k->dtype;
   return RST_OK;
 }
 
@@ -242,7 +247,7 @@ static rst_status make_tensor(rst_pickle *pickle, const rst_value *callable, con
   if (status != RST_OK) return status;
   (*out)->as.tensor = (rst_tensor_view){
       .storage = storage->as.storage.root,
-      .element = dtype != NULL ? dtype->as.global.element : storage->as.storage.root->element,
+      .dtype = dtype != NULL ? dtype->as.global.dtype : storage->as.storage.root->dtype,
       .start = storage->as.storage.start,
       .end = storage->as.storage.end,
       .offset = (size_t)offset->as.integer,
@@ -335,7 +340,7 @@ rst_status rst_object_storage(rst_pickle *pickle, const rst_value *id, rst_value
   if (tag == NULL || !rst_text_is(tag->as.text, "storage") || type == NULL || key == NULL || count == NULL ||
       type->as.global.role != ROLE_STORAGE || count->as.integer < 0 || key->as.text.length > MAX_NAME)
     return wrong_storage(pickle, err);
-  size_t bytes, start, end, element_size = rst_element_size(type->as.global.element);
+  size_t bytes, start, end, element_size = rst_dtype_size(type->as.global.dtype);
   if (!rst_mul((size_t)count->as.integer, element_size, &bytes) ||
       !read_view(id, element_size, bytes, &start, &end))
     return wrong_storage(pickle, err);
@@ -345,9 +350,9 @@ rst_status rst_object_storage(rst_pickle *pickle, const rst_value *id, rst_value
   rst_status status = rst_pickle_add_storage(pickle, key->as.text, &storage, err);
   if (status != RST_OK) return status;
   if (fresh) {
-    storage->element = type->as.global.element;
+    storage->dtype = type->as.global.dtype;
     storage->bytes = bytes;
-  } else if (storage->element != type->as.global.element || storage->bytes != bytes) {
+  } else if (storage->dtype != type->as.global.dtype || storage->bytes != bytes) {
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: pickle describes storage %.*s in two ways", pickle->where,
                     rst_text_shown(storage->key), storage->key.bytes);
   }

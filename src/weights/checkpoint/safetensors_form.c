@@ -3,10 +3,6 @@
 
 #include "weights/checkpoint/checkpoint.h"
 
-static const rst_element elements[] = {[RST_DTYPE_F32] = RST_ELEMENT_F32,
-                                       [RST_DTYPE_F16] = RST_ELEMENT_F16,
-                                       [RST_DTYPE_BF16] = RST_ELEMENT_BF16};
-
 static rst_status make_storage(rst_pickle *pickle, const rst_tensor *tensor, rst_storage **out,
                                rst_error *err) {
   void *storage;
@@ -14,7 +10,7 @@ static rst_status make_storage(rst_pickle *pickle, const rst_tensor *tensor, rst
   *out = storage;
   if (status != RST_OK) return status;
   **out = (rst_storage){.key = {tensor->name, strlen(tensor->name)},
-                        .element = elements[tensor->dtype],
+                        .dtype = tensor->dtype,
                         .bytes = tensor->elements * rst_dtype_size(tensor->dtype),
                         .data = tensor->data};
   return RST_OK;
@@ -23,21 +19,22 @@ static rst_status make_storage(rst_pickle *pickle, const rst_tensor *tensor, rst
 static rst_status make_tensor(rst_pickle *pickle, const rst_tensor *tensor, rst_value **out, rst_error *err) {
   rst_storage *storage;
   void *dims;
+  const size_t ndim = (size_t)tensor->ndim;
   rst_status status = make_storage(pickle, tensor, &storage, err);
   if (status == RST_OK)
-    status = rst_heap_alloc(&pickle->heap, pickle->where, 2 * RST_TENSOR_DIMS, sizeof(size_t), &dims, err);
+    status = rst_heap_alloc(&pickle->heap, pickle->where, 2 * ndim, sizeof(size_t), &dims, err);
   if (status == RST_OK) status = rst_value_new(&pickle->heap, pickle->where, RST_VALUE_TENSOR, out, err);
   if (status != RST_OK) return status;
-  size_t *size = dims, *stride = size + RST_TENSOR_DIMS, step = 1;
-  for (int i = tensor->ndim - 1; i >= 0; i--) {
-    size[i] = tensor->shape[i];
+  size_t *size = dims, *stride = size + ndim, step = 1;
+  for (size_t i = ndim; i-- > 0;) {
+    size[i] = i < RST_TENSOR_DIMS ? tensor->shape[i] : 0; /* no network has tensors of so many dimensions */
     stride[i] = step;
     step *= size[i];
   }
   (*out)->as.tensor = (rst_tensor_view){.storage = storage,
-                                        .element = storage->element,
+                                        .dtype = storage->dtype,
                                         .end = storage->bytes,
-                                        .ndim = (size_t)tensor->ndim,
+                                        .ndim = ndim,
                                         .size = size,
                                         .stride = stride};
   return RST_OK;
@@ -46,7 +43,7 @@ static rst_status make_tensor(rst_pickle *pickle, const rst_tensor *tensor, rst_
 rst_status rst_checkpoint_open_safetensors(rst_checkpoint *c, rst_error *err) {
   rst_pickle *pickle = &c->pickle;
   rst_value *dict = NULL, *key, *value;
-  rst_status status = rst_safetensors_open(c->path, RST_ANY_BYTES, &c->safetensors, err);
+  rst_status status = rst_safetensors_open(c->path, RST_ANY_BYTES, RST_SAFETENSORS_ANY, &c->safetensors, err);
   if (status == RST_OK) status = rst_value_new(&pickle->heap, c->path, RST_VALUE_DICT, &dict, err);
   for (size_t i = 0; status == RST_OK && i < c->safetensors.count; i++) {
     const rst_tensor *tensor = &c->safetensors.tensors[i];

@@ -49,23 +49,6 @@ void rst_heap_free(rst_heap *heap) {
   heap->used = 0;
 }
 
-static const struct {
-  const char *name;
-  size_t size;
-} elements[RST_ELEMENT_COUNT] = {
-    [RST_ELEMENT_F32] = {"F32", 4},        [RST_ELEMENT_F16] = {"F16", 2}, [RST_ELEMENT_BF16] = {"BF16", 2},
-    [RST_ELEMENT_F64] = {"F64", 8},        [RST_ELEMENT_I64] = {"I64", 8}, [RST_ELEMENT_I32] = {"I32", 4},
-    [RST_ELEMENT_I16] = {"I16", 2},        [RST_ELEMENT_I8] = {"I8", 1},   [RST_ELEMENT_U8] = {"U8", 1},
-    [RST_ELEMENT_BOOL] = {"BOOL", 1},      [RST_ELEMENT_C64] = {"C64", 8}, [RST_ELEMENT_C128] = {"C128", 16},
-    [RST_ELEMENT_UNTYPED] = {"untyped", 1}};
-
-size_t rst_element_size(rst_element element) {
-  return elements[element].size;
-}
-const char *rst_element_name(rst_element element) {
-  return elements[element].name;
-}
-
 bool rst_text_is(rst_text text, const char *s) {
   return text.length == strlen(s) && memcmp(text.bytes, s, text.length) == 0;
 }

@@ -3,7 +3,7 @@
 #ifndef RST_WEIGHTS_CHECKPOINT_VALUE_H
 #define RST_WEIGHTS_CHECKPOINT_VALUE_H
 
-#include "restormer.h"
+#include "weights/weights.h"
 
 /* ---- Memory of a pickle: freed all at once, so that cycles do no harm --------------------------------- */
 
@@ -44,30 +44,10 @@ typedef struct rst_text {
   size_t length;
 } rst_text;
 
-typedef enum rst_element {
-  RST_ELEMENT_F32,
-  RST_ELEMENT_F16,
-  RST_ELEMENT_BF16,
-  RST_ELEMENT_F64,
-  RST_ELEMENT_I64,
-  RST_ELEMENT_I32,
-  RST_ELEMENT_I16,
-  RST_ELEMENT_I8,
-  RST_ELEMENT_U8,
-  RST_ELEMENT_BOOL,
-  RST_ELEMENT_C64,
-  RST_ELEMENT_C128,
-  RST_ELEMENT_UNTYPED, /* bytes; the tensor knows the type */
-  RST_ELEMENT_COUNT
-} rst_element;
-
-size_t rst_element_size(rst_element element);      /* bytes */
-const char *rst_element_name(rst_element element); /* "F32", "I64", ... */
-
 /* A run of bytes in the checkpoint; tensors are views of it and may share it. */
 typedef struct rst_storage {
   rst_text key; /* its name in the checkpoint */
-  rst_element element;
+  rst_dtype dtype;
   size_t bytes;
   const uint8_t *data; /* `bytes` of them, where the checkpoint has them in memory, else NULL */
 } rst_storage;
@@ -76,7 +56,7 @@ enum { RST_STORAGE_DIMS = 64 };
 
 typedef struct rst_tensor_view {
   const rst_storage *storage;
-  rst_element element;
+  rst_dtype dtype;
   size_t start, end; /* the part of the storage that it may use, in bytes */
   size_t offset;     /* from start to its first element, in elements */
   size_t ndim;
@@ -97,7 +77,7 @@ struct rst_value {
     struct {
       rst_text module, name;
       int role; /* of RST_VALUE_GLOBAL, what objects.c does with it */
-      rst_element element;
+      rst_dtype dtype;
     } global;
     struct {
       const rst_storage *root;
