@@ -179,6 +179,9 @@ typedef struct rst_convert_options {
   const char *task;
   const char *license;
   const char *source;
+  void (*notice)(void *user, const char *message); /* one line for each choice that was made: which of several
+                                                      networks, what was left out; may be NULL */
+  void *user;                                      /* passed to notice */
 } rst_convert_options;
 
 static inline void rst_convert_options_init(rst_convert_options *options) {
@@ -186,7 +189,8 @@ static inline void rst_convert_options_init(rst_convert_options *options) {
   options->struct_size = sizeof *options;
 }
 
-/* Reads a PyTorch checkpoint (zip or legacy form) or a safetensors file and writes a manifest to
+/* Reads a PyTorch checkpoint (zip or legacy form) or a safetensors file, finds the network in it, under whatever
+ * names it is wrapped in (averaged weights, EMA, are preferred where there are some), and writes a manifest to
  * `manifest_path` (which must end in .json) and its tensors beside it as .safetensors. Loading can not run
  * code. `options` may be NULL. RST_ERROR_WEIGHTS, RST_ERROR_OUTPUT, RST_ERROR_USAGE or RST_ERROR_MEMORY. */
 rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest_path,

@@ -93,12 +93,22 @@ static void levels_without_blocks(void **state) {
 
 /* ---- Wrappers and prefixes ---------------------------------------------------------------------------- */
 
-static void every_wrapper_and_prefix(void **state) {
+static void any_wrapper_and_prefix(void **state) {
   workshop *w = *state;
-  const char *const wrappers[] = {NULL, "params_ema", "params", "state_dict", "model"};
-  const char *const prefixes[] = {NULL,        "module.",       "net_g.",        "netG.",
-                                  "model.",    "module.net_g.", "model.module.", "model.model.",
-                                  "_orig_mod."};
+  const char *const wrappers[] = {
+      NULL,  "params_ema", "params",  "state_dict", "model",    "model_state_dict",
+      "net", "params-ema", "weights", "x y",        "Generator"};
+  const char *const prefixes[] = {NULL,
+                                  "module.",
+                                  "net_g.",
+                                  "netG.",
+                                  "model.",
+                                  "module.net_g.",
+                                  "net.",
+                                  "generator.",
+                                  "a.b.c.d.",
+                                  "_orig_mod.",
+                                  "restorer.generator_ema."};
   for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++)
     for (size_t k = 0; k < sizeof prefixes / sizeof prefixes[0]; k++) {
       recipe r = {.model = &w->model, .wrapper = wrappers[i], .prefix = prefixes[k]};
@@ -132,10 +142,73 @@ static void averaged_weights_are_preferred(void **state) {
   assert_recipe_converts(w, &r);
 }
 
+/* What convert says of a recipe that it takes. */
+static void note(void *user, const char *message) {
+  char *notes = user;
+  snprintf(notes + strlen(notes), 1000 - strlen(notes), "%s\n", strchr(message, ' ') + 1);
+}
+
+static void assert_notes(workshop *w, recipe *r, const char *expected) {
+  char notes[1000] = "";
+  assert_recipe_converts(w, r);
+  const rst_convert_options options = {.struct_size = sizeof options, .notice = note, .user = notes};
+  assert_int_equal(rst_weights_convert(w->input, w->manifest, &options, NULL), RST_OK);
+  assert_string_equal(notes, expected);
+}
+
+static void averaged_weights_under_any_name_are_preferred_and_said(void **state) {
+  workshop *w = *state;
+  const struct {
+    const char *wrapper, *prefix, *stub, *notes;
+  } cases[] = {
+      {"params_ema", NULL, "params", "takes the averaged weights in params_ema, not those in params\n"},
+      {"params-ema", NULL, NULL, "takes the averaged weights in params-ema\n"},
+      {"EMA", "module.", "state_dict",
+       "takes the averaged weights in EMA: module., not those in state_dict\n"},
+      {"netEMA", NULL, "params", "takes the averaged weights in netEMA, not those in params\n"},
+      {"swa_state_dict", NULL, "model", "takes the averaged weights in swa_state_dict, not those in model\n"},
+      {NULL, "ema_model.", "params", "takes the averaged weights in ema_model., not those in params\n"},
+      {"params", NULL, "schema", "takes the weights in params, not those in schema\n"},
+      {"state_dict", NULL, "remap", "takes the weights in state_dict, not those in remap\n"},
+      {NULL, NULL, "params", "takes the weights in its top, not those in params\n"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    recipe r = {.model = &w->model, .wrapper = cases[i].wrapper, .prefix = cases[i].prefix};
+    if (cases[i].stub != NULL) add_stub(&r.outer, cases[i].stub);
+    assert_notes(w, &r, cases[i].notes);
+  }
+}
+
+static void several_networks_that_nothing_tells_apart(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model, .wrapper = "teacher", .prefix = "net."};
+  add_stub(&r.outer, "student");
+  assert_recipe_refused(
+      w, &r, "holds more than one network, and nothing tells which to take: teacher: net. and student");
+  r = (recipe){.model = &w->model, .wrapper = "ema"};
+  add_stub(&r.outer, "params");
+  add_stub(&r.outer, "params_ema");
+  assert_recipe_refused(w, &r,
+                        "holds more than one network, and nothing tells which to take: ema and params_ema");
+}
+
+/* A module that has the network under two names saves its tensors twice. */
+static void one_network_under_two_names(void **state) {
+  workshop *w = *state;
+  recipe r = {.model = &w->model, .prefix = "net."};
+  const rst_tensor_spec *first = &w->model.specs[0];
+  assert_string_equal(first->name, "patch_embed.proj.weight");
+  pickled_tensor t = {
+      .type = "FloatStorage", .key = "0", .storage_elements = (int64_t)first->elements, .ndim = 4};
+  for (int d = 0; d < 4; d++) t.size[d] = (int64_t)first->shape[d];
+  pickle_string(&r.inner, "model.net.patch_embed.proj.weight");
+  pickle_tensor(&r.inner, &t);
+  assert_notes(w, &r, "leaves out 1 tensor beside the network: model.net.patch_embed.proj.weight\n");
+}
+
 static void wrappers_in_wrappers(void **state) {
   workshop *w = *state;
-  const char *const levels[] = {"params", "state_dict", "model", "params"};
-  for (size_t depth = 1; depth <= 4; depth++) {
+  const char *const levels[] = {"params", "callbacks", "model", "any", "params"};
+  for (size_t depth = 1; depth <= RST_SEARCH_DEPTH + 1; depth++) {
     recipe r = {.model = &w->model, .prefix = "module."};
     built b = build(&r);
     bytes wrapped = {0};
@@ -150,35 +223,65 @@ static void wrappers_in_wrappers(void **state) {
     b.program = wrapped;
     write_zip(&b, w->input, NULL);
     built_free(&b);
-    if (depth <= 3) {
+    if (depth <= RST_SEARCH_DEPTH) {
       assert_converts(w);
       assert_int_equal(unlink(w->manifest), 0);
       assert_int_equal(unlink(w->tensors), 0);
     } else {
-      assert_refused(
-          w,
-          "holds no Restormer network: expected a tensor patch_embed.proj.weight at the top or under "
-          "params_ema, params, state_dict or model, with or without a prefix module., net_g., netG. or "
-          "model.");
+      assert_refused(w, "holds no Restormer network: there are no tensors with names in it");
     }
   }
 }
 
-/* Under params, once: {"params": <the same dict>, "x": None}. */
-static void a_dict_that_holds_itself(void **state) {
+/* (None, [epoch, {...}]) */
+static void a_network_in_a_list_in_a_tuple(void **state) {
   workshop *w = *state;
-  built b = {0};
-  bytes_add(&b.program, "}q\x00(", 4);
-  pickle_string(&b.program, "params");
-  bytes_add(&b.program, "h\x00", 2);
-  pickle_string(&b.program, "model");
-  bytes_add(&b.program, "h\x00u.", 4);
+  recipe r = {.model = &w->model};
+  built b = build(&r);
+  bytes wrapped = {0};
+  bytes_add(&wrapped, "N](K\x03", 5);
+  bytes_add(&wrapped, b.program.data, b.program.size - 1);
+  bytes_add_text(&wrapped, "e\x86.");
+  bytes_free(&b.program);
+  b.program = wrapped;
   write_zip(&b, w->input, NULL);
   built_free(&b);
-  assert_refused(
-      w,
-      "holds no Restormer network: expected a tensor patch_embed.proj.weight at the top or under "
-      "params_ema, params, state_dict or model, with or without a prefix module., net_g., netG. or model.");
+  assert_converts(w);
+}
+
+static void write_program(workshop *w, const bytes *program) {
+  const built b = {.program = *program};
+  write_zip(&b, w->input, NULL);
+}
+
+/* Under params, once: {"params": <the same dict>, "model": <the same dict>}. */
+static void a_dict_that_holds_itself(void **state) {
+  workshop *w = *state;
+  bytes program = {0};
+  bytes_add(&program, "}q\x00(", 4);
+  pickle_string(&program, "params");
+  bytes_add(&program, "h\x00", 2);
+  pickle_string(&program, "model");
+  bytes_add(&program, "h\x00u.", 4);
+  write_program(w, &program);
+  bytes_free(&program);
+  assert_refused(w, "holds no Restormer network: there are no tensors with names in it");
+}
+
+/* Lists of a hundred times the same list: 10^10 items on five levels, in a few kilobytes. */
+static void lists_that_hold_each_other_too_often(void **state) {
+  workshop *w = *state;
+  bytes program = {0};
+  bytes_add(&program, "]q\x00", 3);
+  for (char level = 1; level <= 5; level++) {
+    bytes_add_text(&program, "](");
+    for (int i = 0; i < 100; i++) bytes_add(&program, (const char[]){'h', (char)(level - 1)}, 2);
+    bytes_add(&program, (const char[]){'e', 'q', level}, 3);
+  }
+  bytes_add_text(&program, ".");
+  write_program(w, &program);
+  bytes_free(&program);
+  assert_refused(w, "its dicts and lists hold each other too often");
 }
 
 /* ---- What stands beside the network ------------------------------------------------------------------- */
@@ -203,6 +306,32 @@ static void tensors_of_others_are_left_out(void **state) {
     add_vector(&r.inner, foreign[i]);
     assert_recipe_converts(w, &r);
   }
+}
+
+/* Of one element, or of no dimensions. */
+static void add_scalar(bytes *b, const char *name, const char *type, size_t ndim) {
+  const pickled_tensor t = {.type = type, .key = type, .storage_elements = 1, .ndim = ndim, .size = {1}};
+  pickle_string(b, name);
+  pickle_tensor(b, &t);
+}
+
+static void counters_of_profilers_and_trainers_are_left_out(void **state) {
+  workshop *w = *state;
+  /* Inside a layer, a float could be a weight that this program does not know. */
+  recipe r = {.model = &w->model};
+  add_scalar(&r.inner, "latent.0.attn.scale", "FloatStorage", 1);
+  assert_recipe_refused(w, &r, "tensor latent.0.attn.scale does not belong to the network");
+  r = (recipe){.model = &w->model, .prefix = "net."};
+  add_scalar(&r.inner, "net.total_ops", "DoubleStorage", 1);
+  add_scalar(&r.inner, "net.encoder_level1.0.attn.total_params", "DoubleStorage", 1);
+  add_scalar(&r.inner, "net.latent.0.norm1.num_batches_tracked", "LongStorage", 0);
+  add_scalar(&r.inner, "net.best_psnr", "FloatStorage", 0);
+  assert_notes(w, &r, "leaves out 4 tensors beside the network: net.total_ops, ...\n");
+  r = (recipe){.model = &w->model};
+  add_scalar(&r.inner, "n_averaged", "LongStorage", 0);
+  pickle_string(&r.inner, "updates");
+  bytes_add(&r.inner, "K\x05", 2);
+  assert_notes(w, &r, "leaves out 1 tensor beside the network: n_averaged\n");
 }
 
 static void what_is_not_a_tensor_is_left_out(void **state) {
@@ -240,8 +369,24 @@ static void two_networks_in_one_dict(void **state) {
   workshop *w = *state;
   recipe r = {.model = &w->model, .prefix = "net_g."};
   add_vector(&r.inner, "module.patch_embed.proj.weight");
-  assert_recipe_refused(
-      w, &r, "holds more than one network: net_g.patch_embed.proj.weight and module.patch_embed.proj.weight");
+  assert_recipe_refused(w, &r,
+                        "holds more than one network, and nothing tells which to take: net_g. and module.");
+}
+
+static void no_network_at_all(void **state) {
+  workshop *w = *state;
+  bytes program = {0};
+  bytes_add_text(&program, "}(");
+  add_vector(&program, "conv_first.weight");
+  add_vector(&program, "patch_embed_proj.weight");
+  add_vector(&program, "xpatch_embed.proj.weight");
+  bytes_add_text(&program, "u.");
+  write_program(w, &program);
+  bytes_free(&program);
+  assert_refused(
+      w,
+      "holds no Restormer network: none of its 3 tensors is patch_embed.proj.weight, with any prefix; "
+      "the first is conv_first.weight");
 }
 
 static void tensors_that_are_missing(void **state) {
@@ -294,7 +439,7 @@ static void names_that_are_too_long(void **state) {
 static void networks_that_are_too_large(void **state) {
   (void)state;
   rst_state_entry entry = {.name = {"x", 1}};
-  const rst_state_dict nothing = {&entry, 1};
+  const rst_state_dict nothing = {.entries = &entry, .count = 1};
   rst_architecture a = {
       .in_channels = 3, .out_channels = 3, .dim = 4096, .levels = 1, .num_blocks = {1}, .heads = {1}};
   rst_tensor_spec *specs;
@@ -471,9 +616,16 @@ int main(void) {
       TEST(networks_of_other_channels),
       TEST(hidden_widths_that_no_factor_gives),
       TEST(levels_without_blocks),
-      TEST(every_wrapper_and_prefix),
+      TEST(any_wrapper_and_prefix),
       TEST(averaged_weights_are_preferred),
+      TEST(averaged_weights_under_any_name_are_preferred_and_said),
+      TEST(several_networks_that_nothing_tells_apart),
+      TEST(one_network_under_two_names),
       TEST(wrappers_in_wrappers),
+      TEST(a_network_in_a_list_in_a_tuple),
+      TEST(lists_that_hold_each_other_too_often),
+      TEST(counters_of_profilers_and_trainers_are_left_out),
+      TEST(no_network_at_all),
       TEST(a_dict_that_holds_itself),
       TEST(tensors_of_others_are_left_out),
       TEST(what_is_not_a_tensor_is_left_out),

@@ -56,12 +56,19 @@ typedef struct arguments {
 
 /* ---- Commands; argv[0] is the command ------------------------------------------------------- */
 
+static void print_notice(void *user, const char *message) {
+  (void)user;
+  cli_print_line(stderr, "%s: %s", PROGRAM, message);
+}
+
 static int run_convert(const arguments *a) {
   rst_error err;
+  rst_convert_options options = a->convert;
+  options.notice = print_notice;
   if (a->output == NULL)
     return cli_fail(PROGRAM, RST_ERROR_USAGE, "convert: -o OUT.json is missing (see --help)");
   signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
-  rst_status status = rst_weights_convert(a->input, a->output, &a->convert, &err);
+  rst_status status = rst_weights_convert(a->input, a->output, &options, &err);
   return status == RST_OK ? 0 : cli_fail_error(PROGRAM, status, &err);
 }
 

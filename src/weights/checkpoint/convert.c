@@ -103,6 +103,29 @@ static rst_status check_outputs(const char *checkpoint, const char *manifest, rs
   return status;
 }
 
+/* ---- Notices ------------------------------------------------------------------------------------ */
+
+static void tell(const conversion *c, const rst_convert_options *options) {
+  rst_error line;
+  if (options->notice == NULL) return;
+  const rst_network *taken = &c->dict.network, *other = &c->dict.other;
+  if (other->dict != NULL) {
+    rst_error_format(&line, "%s: takes the %sweights in %s, not those in %s", c->checkpoint.path,
+                     taken->averaged ? "averaged " : "", rst_network_place(taken), rst_network_place(other));
+    options->notice(options->user, line.message);
+  } else if (taken->averaged) {
+    rst_error_format(&line, "%s: takes the averaged weights in %s", c->checkpoint.path, taken->place);
+    options->notice(options->user, line.message);
+  }
+  if (c->dict.left_out_count > 0) {
+    rst_error_format(&line, "%s: leaves out %zu tensor%s beside the network: %.*s%s", c->checkpoint.path,
+                     c->dict.left_out_count, c->dict.left_out_count == 1 ? "" : "s",
+                     rst_text_shown(c->dict.left_out), c->dict.left_out.bytes,
+                     c->dict.left_out_count == 1 ? "" : ", ...");
+    options->notice(options->user, line.message);
+  }
+}
+
 /* ---- All of it ---------------------------------------------------------------------------------- */
 
 static rst_status open_conversion(conversion *c, const char *path, rst_error *err) {
@@ -164,6 +187,7 @@ rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest
   conversion c = {0};
   status = open_conversion(&c, checkpoint_path, err);
   if (status == RST_OK && o.dtype == NULL) dtype = usual_dtype(&c);
+  if (status == RST_OK) tell(&c, &o);
   if (status == RST_OK) status = write_conversion(&c, manifest_path, &o, dtype, err);
   close_conversion(&c);
   return rst_end(err, status);

@@ -6,23 +6,45 @@
 #include "weights/architecture.h"
 #include "weights/checkpoint/value.h"
 
+enum { RST_SEARCH_DEPTH = 4, RST_PLACE = 128 };
+
 typedef struct rst_state_entry {
   rst_text name; /* without the prefix */
   const rst_tensor_view *tensor;
 } rst_state_entry;
 
+/* A dict that holds a network. */
+typedef struct rst_network {
+  const rst_value *dict;
+  rst_text prefix; /* of its tensors' names in the dict: "net.", or "" */
+  const rst_tensor_view *landmark;
+  char place[RST_PLACE]; /* for messages: keys on the way to the dict, then the prefix: "state_dict: net." */
+  bool averaged;         /* a word of the place says so: "params_ema", "generator_ema." */
+  unsigned rank;         /* smaller ones are what trainers mean when they save several */
+} rst_network;
+
+/* What was found, and what was not taken, for those who want to know. */
 typedef struct rst_state_dict {
   rst_state_entry *entries; /* sorted by name, each name once */
   size_t count;
+  rst_network network, other; /* the one that was taken; other.dict is NULL unless there was one more */
+  rst_text left_out;          /* the first of them */
+  size_t left_out_count;      /* tensors that are no part of the network */
 } rst_state_dict;
 
-/* Looks for a dict with patch_embed.proj.weight in it: the root itself, else, up to three levels down, what
- * stands under params_ema, params, state_dict or model. They are tried in that order, so that averaged
- * weights are preferred to those of the last training step. The name may have a prefix put together from
- * module., net_g., netG., model. and _orig_mod.; then tensors without it belong to others (discriminators,
- * losses) and are left out. `where` begins messages. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY. */
+/* Looks for networks: for dicts, the root itself or up to RST_SEARCH_DEPTH levels down in dicts, lists and
+ * tuples of any names, with a tensor patch_embed.proj.weight in them, whose name may have any prefix that
+ * ends in a dot. Of several, averaged weights (EMA) are preferred to those of the last training step, then
+ * the root itself, then what stands under params, state_dict and model, in that order; where that does not
+ * tell, it is an error. Tensors without the prefix, those of discriminators and losses, and counters that
+ * profilers and trainers leave among the weights are no part of it. `where` begins messages.
+ * RST_ERROR_WEIGHTS or RST_ERROR_MEMORY. */
 rst_status rst_state_dict_find(const rst_value *root, const char *where, rst_state_dict *dict,
                                rst_error *err);
+/* Its first half: which network. */
+rst_status rst_network_find(const rst_value *root, const char *where, rst_network *network,
+                            rst_network *other, rst_error *err);
+const char *rst_network_place(const rst_network *network); /* for messages: its place, or "its top" */
 void rst_state_dict_free(rst_state_dict *dict);
 
 const rst_tensor_view *rst_state_dict_get(const rst_state_dict *dict, const char *name); /* or NULL */
