@@ -3,29 +3,61 @@
 #   make            library and programs            make test      install what is missing, build, run all tests
 #   make demo       restore a sample picture        make check     the same without installing anything
 #   make lint       clang-tidy and cppcheck         make sanitize  the tests under AddressSanitizer and UBSan
-#   make install    PREFIX=/usr/local DESTDIR=      make uninstall, make clean
+#   make install    prefix=/usr/local DESTDIR=      make uninstall, make deb, make clean
 #   make quality    PHOTOS=DIR: PSNR and SSIM
 #
-# Variables: BUILD (folder), CC, CFLAGS (optimisation and debugging), LDFLAGS, SANITIZE (address,undefined or thread),
-# TEST (tests whose name contains one of its words: make check TEST=cli/).
+# Variables: BUILD (folder), CC, CFLAGS (optimisation and debugging), CPPFLAGS, LDFLAGS, PKG_CONFIG, SANITIZE
+# (address,undefined or thread), WERROR=1 (warnings are errors), HARDENING= (none), TEST (tests whose name contains one
+# of its words: make check TEST=cli/). Those of an installation: packaging/packaging.mk.
 
-BUILD    ?= build
-CFLAGS   ?= -O2 -g
-PREFIX   ?= /usr/local
-SANITIZE ?=
+BUILD      ?= build
+CFLAGS     ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+SANITIZE   ?=
+WERROR     ?=
 
-WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-# No fused or reordered arithmetic that the source does not ask for: results are the same from every compiler.
-BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fopenmp -fvisibility=hidden -ffp-contract=off $(WARNINGS)
+VERSION   := $(shell sed -n 's/^\#define RST_VERSION "\(.*\)"/\1/p' src/restormer.h)
+SOVERSION := 0# grows when programs that are linked to the shared library must be built anew
+MACHINE   := $(shell $(CC) -dumpmachine)
+
+# ---- Flags --------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
+# No fused or reordered arithmetic that the source does not ask for: results are the same from every compiler. Nor do
+# they tell in which folder they were built.
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fopenmp -fvisibility=hidden -ffp-contract=off \
+               -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
 ifneq ($(SANITIZE),)
 BASE_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LINK_SANITIZE := -fsanitize=$(SANITIZE)
+HARDENING :=
 endif
-ALL_CFLAGS = $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS)
-LIBS := -lcjson -lzip -lm
+# Fortified functions need optimisation, and take each other's place with what a distribution has set.
+HARDENING ?= -fstack-protector-strong $(if $(filter-out -O0,$(filter -O%,$(CFLAGS))),$(if \
+               $(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+LINK_FLAGS = $(LINK_SANITIZE) -fopenmp $(LDFLAGS)
+ifeq ($(findstring darwin,$(MACHINE)),)
+ifneq ($(HARDENING),)
+LINK_HARDENING := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+endif
+LINK_PROGRAM   := -pie $(LINK_HARDENING)
+LINK_SHARED    := -Wl,-soname,librestormer.so.$(SOVERSION) -Wl,--version-script=src/librestormer.map $(LINK_HARDENING)
+ARFLAGS        := rcsD
+else
+ARFLAGS        := rcs
+endif
+# pkg-config knows libraries in unusual places; without it, or where it does not know one, they are in the usual ones.
+# $(call libs,NAMES,-lNAMES) $(call cflags,NAMES)
+libs   = $(or $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null),$(2))
+cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
+LIBS        := $(call libs,libcjson,-lcjson) $(call libs,libzip,-lzip) -lm
+LIB_CFLAGS  := $(call cflags,libcjson) $(call cflags,libzip)
+TEST_LIBS   := $(call libs,cmocka,-lcmocka)
+ALL_CFLAGS   = $(BASE_CFLAGS) $(LIB_CFLAGS) $(HARDENING) $(CFLAGS) $(CPPFLAGS)
+
+# ---- What there is ------------------------------------------------------------------------------
 
 # One source per kernel, compiled once per instruction set (src/kernels/simd).
-MACHINE := $(shell $(CC) -dumpmachine)
 ifneq ($(filter x86_64%,$(MACHINE)),)
 ISAS := baseline avx2 avx512 avx512bf16
 endif
@@ -51,13 +83,33 @@ SUPPORT      := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o) \
                 $(foreach v,$(VARIANTS),$(SIMD_SOURCES:%.c=$(BUILD)/obj/%.$(v).o))
 
+SHARED := librestormer.so.$(VERSION)
+
 .PHONY: all
 all: $(BUILD)/librestormer.a $(BUILD)/librestormer.so $(PROGRAMS:%=$(BUILD)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-$(BUILD)/obj/%.o: %.c
+# ---- Objects ------------------------------------------------------------------------------------
+
+# Files that hold what objects are compiled with and libraries are made of. They are written when that changes, and what
+# depends on them is made anew then.
+QUOTE := '
+define stamp_rule
+$(BUILD)/stamps/$(1): FORCE
+	@mkdir -p $$(@D)
+	@text='$$(subst $$(QUOTE),$$(QUOTE)\$$(QUOTE)$$(QUOTE),$$($(2)))'; \
+	  [ "$$$$text" = "$$$$(cat $$@ 2>/dev/null)" ] || printf '%s\n' "$$$$text" >$$@
+endef
+COMPILE_STAMP = $(CC) $(ALL_CFLAGS)
+LINK_STAMP    = $(CC) $(LINK_FLAGS) $(LINK_PROGRAM) $(LINK_SHARED) $(LIBS) $(TEST_LIBS) $(LIB_OBJECTS)
+$(eval $(call stamp_rule,compile,COMPILE_STAMP))
+$(eval $(call stamp_rule,link,LINK_STAMP))
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/stamps/compile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -73,7 +125,7 @@ $(BUILD)/obj/src/image/stb.o: EXTRA_CFLAGS = -fno-sanitize=shift
 $(BUILD)/obj/src/model/pack.o $(BUILD)/obj/src/weights/tensor.o: EXTRA_CFLAGS = -O3
 
 define simd_rule
-$(BUILD)/obj/src/kernels/simd/%.$(1)_$(2).o: src/kernels/simd/%.c
+$(BUILD)/obj/src/kernels/simd/%.$(1)_$(2).o: src/kernels/simd/%.c $(BUILD)/stamps/compile
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_CFLAGS) -O3 $$(ISA_CFLAGS_$(1)) -DRST_VARIANT=$(1)_$(2) -DRST_VARIANT_ISA=RST_ISA_$$(ISA_NAME_$(1)) \
 	  -DRST_BF16=$(if $(filter bf16,$(2)),1,0) -MMD -MP -c $$< -o $$@
@@ -81,17 +133,25 @@ endef
 $(foreach v,$(VARIANTS),$(eval $(call simd_rule,$(firstword $(subst _, ,$(v))),$(lastword $(subst _, ,$(v))))))
 $(BUILD)/obj/src/kernels/dispatch.o: EXTRA_CFLAGS = $(foreach isa,$(ISAS),-DRST_HAVE_$(isa))
 
-$(BUILD)/librestormer.a: $(LIB_OBJECTS)
-	@rm -f $@
-	$(AR) rcs $@ $^
+# ---- Libraries and programs ---------------------------------------------------------------------
 
-$(BUILD)/librestormer.so: $(LIB_OBJECTS)
-	$(CC) -shared $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/librestormer.a: $(LIB_OBJECTS) $(BUILD)/stamps/link
+	@rm -f $@
+	$(AR) $(ARFLAGS) $@ $(LIB_OBJECTS)
+
+$(BUILD)/$(SHARED): $(LIB_OBJECTS) src/librestormer.map $(BUILD)/stamps/link
+	$(CC) -shared $(LINK_FLAGS) $(LINK_SHARED) -o $@ $(LIB_OBJECTS) $(LIBS)
+$(BUILD)/librestormer.so: $(BUILD)/$(SHARED)
+	ln -sf $(SHARED) $(BUILD)/librestormer.so.$(SOVERSION)
+	ln -sf $(SHARED) $@
+
+# Everything that has a main function; $(call link,LIBRARIES)
+link = $(CC) $(LINK_FLAGS) $(LINK_PROGRAM) -o $@ $(filter %.o %.a,$^) $(LIBS) $(1)
 
 # A program is a folder: its main.c and what only it needs.
 define program_rule
 $(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/programs/$(1)/*.c src/programs/common/*.c)) $(BUILD)/librestormer.a
-	$$(CC) $$(LINK_SANITIZE) -fopenmp $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
+	$$(call link)
 endef
 $(foreach program,$(PROGRAMS),$(eval $(call program_rule,$(program))))
 
@@ -107,10 +167,10 @@ WRAP := -Wl,--wrap=aligned_alloc,--wrap=mmap # tests can make the allocations of
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS = -Itests
 $(TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(BUILD)/librestormer.a
 	@mkdir -p $(@D)
-	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) -lcmocka
+	$(call link,$(WRAP) $(TEST_LIBS))
 $(TOOLS:%=$(BUILD)/tests/tools/%): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(SUPPORT) $(BUILD)/librestormer.a
 	@mkdir -p $(@D)
-	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) -lcmocka
+	$(call link,$(WRAP) $(TEST_LIBS))
 
 .PHONY: unit-tests
 unit-tests: $(TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tests/tools/%) $(BUILD)/quality/quality
@@ -139,39 +199,11 @@ demo:
 	+$(MAKE) --no-print-directory all
 	contrib/demo $(BUILD)
 
-# ---- Installing ---------------------------------------------------------------------------------
-
-BINDIR   = $(DESTDIR)$(PREFIX)/bin
-LIBDIR   = $(DESTDIR)$(PREFIX)/lib
-INCDIR   = $(DESTDIR)$(PREFIX)/include
-SHAREDIR = $(DESTDIR)$(PREFIX)/share/restormer-cli
-DOCDIR   = $(DESTDIR)$(PREFIX)/share/doc/restormer-cli
-MANDIR   = $(DESTDIR)$(PREFIX)/share/man/man1
-WEIGHTS  = $(wildcard weights/*.json weights/*.safetensors weights/README.md)
-DOCS     = $(wildcard README.md LICENSE)
-MANPAGES = $(wildcard docs/*.1)
-
-.PHONY: install
-install: all
-	install -d $(BINDIR) $(LIBDIR) $(INCDIR) $(SHAREDIR)/weights $(DOCDIR) $(MANDIR)
-	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(BINDIR)
-	install -m 644 $(BUILD)/librestormer.a $(LIBDIR)
-	install -m 755 $(BUILD)/librestormer.so $(LIBDIR)
-	install -m 644 src/restormer.h $(INCDIR)
-	$(if $(WEIGHTS),install -m 644 $(WEIGHTS) $(SHAREDIR)/weights)
-	$(if $(DOCS),install -m 644 $(DOCS) $(DOCDIR))
-	$(if $(MANPAGES),install -m 644 $(MANPAGES) $(MANDIR))
-
-.PHONY: uninstall
-uninstall:
-	rm -f $(PROGRAMS:%=$(BINDIR)/%) $(LIBDIR)/librestormer.a $(LIBDIR)/librestormer.so $(INCDIR)/restormer.h
-	rm -f $(patsubst docs/%,$(MANDIR)/%,$(MANPAGES))
-	rm -rf $(SHAREDIR) $(DOCDIR)
-
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)
 
+include packaging/packaging.mk
 include bench/bench.mk
 include quality/quality.mk
 

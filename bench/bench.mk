@@ -12,7 +12,7 @@ $(BUILD)/bench/onednn_gdfn: $(BUILD)/obj/bench/peers/onednn_gdfn.o
 $(BUILD)/bench/onednn_gdfn: BENCH_LIBS := -ldnnl
 $(addprefix $(BUILD)/bench/,peak runner kernels onednn_gdfn):
 	@mkdir -p $(@D)
-	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(BENCH_LIBS)
+	$(call link,$(BENCH_LIBS))
 
 .PHONY: bench bench-kernels bench-gdfn bench-peers
 bench: all $(BUILD)/bench/peak $(BUILD)/tests/tools/make-model

@@ -8,7 +8,7 @@ QUALITY_OPTIONS = $(if $(MODEL),--weights $(MODEL)) $(if $(SIGMAS),--sigmas $(SI
 $(BUILD)/quality/quality: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard quality/*.c)) \
                           $(BUILD)/obj/src/programs/common/cli.o $(BUILD)/librestormer.a
 	@mkdir -p $(@D)
-	$(CC) $(LINK_SANITIZE) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call link)
 
 .PHONY: quality
 quality: $(BUILD)/quality/quality $(BUILD)/restormer-cli
