@@ -144,61 +144,61 @@ static int run_cli(const settings *s, run_mode mode, const char *noisy, const ch
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void put_on_sheet(measurement *m, const rst_picture *bytes) {
+static void put_on_sheet(measurement *m, const rst_image *bytes) {
   if (m->sheet_row < m->sheet.rows) contact_sheet_put(&m->sheet, m->sheet_row, m->sheet_column++, bytes);
 }
 
 /* Compares the result in `path` with the clean picture, and in bf16 with the one of float32, which is left in
  * `*exact`. */
 static rst_status judge(measurement *m, const char *name, size_t k, run_mode mode, const char *path,
-                        const rst_picture *clean, rst_picture *exact, rst_error *err) {
+                        const rst_image *clean, rst_image **exact, rst_error *err) {
   totals *t = &m->totals[k];
-  rst_picture restored = {0}, bytes = {0};
+  rst_image *restored = NULL, *bytes = NULL;
   rst_difference d = {0};
-  rst_status status = rst_picture_read(path, &restored, err);
-  if (status == RST_OK) status = pictures_to_bytes(&restored, &bytes, err);
-  if (status == RST_OK) status = rst_picture_compare(clean, &bytes, &d, err);
+  rst_status status = rst_image_read(path, NULL, &restored, err);
+  if (status == RST_OK) status = pictures_to_bytes(restored, &bytes, err);
+  if (status == RST_OK) status = rst_image_compare(clean, bytes, &d, err);
   if (status == RST_OK) {
     t->psnr[mode] += d.psnr;
     t->ssim[mode] += d.ssim;
     t->lowest[mode] = fmin(t->lowest[mode], d.psnr);
     fprintf(m->csv, "%s,%g,%s,%.4f,%.5f\n", name, m->settings.sigmas[k], mode_names[mode], d.psnr, d.ssim);
-    if (mode == FLOAT32 && m->settings.sigmas[k] > 0) put_on_sheet(m, &bytes);
+    if (mode == FLOAT32 && m->settings.sigmas[k] > 0) put_on_sheet(m, bytes);
   }
   if (status == RST_OK && mode == BF16) {
-    status = rst_picture_compare(exact, &restored, &d, err);
+    status = rst_image_compare(*exact, restored, &d, err);
     t->bf16 += d.psnr;
     t->bf16_lowest = fmin(t->bf16_lowest, d.psnr);
   }
   if (status == RST_OK && mode == FLOAT32) {
     *exact = restored;
-    restored = (rst_picture){0};
+    restored = NULL;
   }
-  rst_picture_free(&bytes);
-  rst_picture_free(&restored);
+  rst_image_free(bytes);
+  rst_image_free(restored);
   return status;
 }
 
 /* Makes the noisy picture and writes it to `path`. */
-static rst_status degrade(measurement *m, const char *name, size_t k, const rst_picture *clean,
+static rst_status degrade(measurement *m, const char *name, size_t k, const rst_image *clean,
                           const char *path, rst_error *err) {
-  rst_picture noisy = {0}, bytes = {0};
+  rst_image *noisy = NULL, *bytes = NULL;
   rst_difference d = {0};
   const double sigma = m->settings.sigmas[k];
   rst_status status = pictures_add_noise(clean, name, sigma, &noisy, err);
-  if (status == RST_OK) status = rst_picture_write(path, &noisy, err);
-  if (status == RST_OK) status = rst_picture_compare(clean, &noisy, &d, err);
-  if (status == RST_OK) status = pictures_to_bytes(&noisy, &bytes, err);
-  if (status == RST_OK && sigma > 0) put_on_sheet(m, &bytes);
+  if (status == RST_OK) status = rst_image_write(path, noisy, NULL, err);
+  if (status == RST_OK) status = rst_image_compare(clean, noisy, &d, err);
+  if (status == RST_OK) status = pictures_to_bytes(noisy, &bytes, err);
+  if (status == RST_OK && sigma > 0) put_on_sheet(m, bytes);
   m->totals[k].noisy += d.psnr;
-  rst_picture_free(&bytes);
-  rst_picture_free(&noisy);
+  rst_image_free(bytes);
+  rst_image_free(noisy);
   return status;
 }
 
-static int measure_at(measurement *m, const char *name, size_t k, const rst_picture *clean) {
+static int measure_at(measurement *m, const char *name, size_t k, const rst_image *clean) {
   rst_error err;
-  rst_picture exact = {0};
+  rst_image *exact = NULL;
   char *noisy = join(m->settings.out, "noisy.pfm"), *restored = join(m->settings.out, "restored.pfm");
   rst_status failure = degrade(m, name, k, clean, noisy, &err);
   int status = cli_exit_status(failure);
@@ -211,7 +211,7 @@ static int measure_at(measurement *m, const char *name, size_t k, const rst_pict
   if (failure != RST_OK) cli_fail(PROGRAM, failure, "%s: %s", name, err.message);
   remove(noisy);
   remove(restored);
-  rst_picture_free(&exact);
+  rst_image_free(exact);
   free(noisy);
   free(restored);
   return status;
@@ -219,18 +219,18 @@ static int measure_at(measurement *m, const char *name, size_t k, const rst_pict
 
 static int measure_picture(measurement *m, const char *name) {
   rst_error err;
-  rst_picture picture = {0}, clean = {0};
+  rst_image *picture = NULL, *clean = NULL;
   char *path = join(m->settings.folder, name);
-  rst_status failure = rst_picture_read(path, &picture, &err);
+  rst_status failure = rst_image_read(path, NULL, &picture, &err);
   free(path);
-  if (failure == RST_OK) failure = pictures_to_bytes(&picture, &clean, &err);
+  if (failure == RST_OK) failure = pictures_to_bytes(picture, &clean, &err);
   if (failure != RST_OK) cli_fail_error(PROGRAM, failure, &err);
   int status = cli_exit_status(failure);
   m->sheet_column = 0;
-  for (size_t k = 0; k < m->settings.sigma_count && status == 0; k++) status = measure_at(m, name, k, &clean);
-  if (status == 0) put_on_sheet(m, &clean);
-  rst_picture_free(&clean);
-  rst_picture_free(&picture);
+  for (size_t k = 0; k < m->settings.sigma_count && status == 0; k++) status = measure_at(m, name, k, clean);
+  if (status == 0) put_on_sheet(m, clean);
+  rst_image_free(clean);
+  rst_image_free(picture);
   return status;
 }
 
@@ -293,7 +293,7 @@ static int measure(measurement *m) {
   if (status != RST_OK) return status;
   rst_error err;
   char *path = join(s->out, "sheet.png");
-  const rst_status written = rst_picture_write(path, &m->sheet.picture, &err);
+  const rst_status written = rst_image_write(path, m->sheet.picture, NULL, &err);
   free(path);
   if (written != RST_OK) return cli_fail_error(PROGRAM, written, &err);
   print_table(m, count);
@@ -330,7 +330,7 @@ int main(int argc, char **argv) {
   if (status == RST_OK) status = measure(&m);
   if (m.csv != NULL && fclose(m.csv) != 0 && status == RST_OK)
     status = cli_fail(PROGRAM, RST_ERROR_OUTPUT, "%s: pictures.csv cannot be written", m.settings.out);
-  rst_picture_free(&m.sheet.picture);
+  rst_image_free(m.sheet.picture);
   pictures_free(&m.list);
   return cli_finish_stdout(PROGRAM, status);
 }

@@ -49,7 +49,7 @@ typedef struct rst_error {
 /* The version of the library that runs, as RST_VERSION has that of the header. */
 const char *rst_version(void);
 
-/* ---- Pictures ------------------------------------------------------------------------------ */
+/* ---- Images -------------------------------------------------------------------------------- */
 
 typedef enum rst_sample {
   RST_SAMPLE_U8,  /* 0..255 */
@@ -57,39 +57,105 @@ typedef enum rst_sample {
   RST_SAMPLE_F32  /* 0..1 nominally; values outside are kept */
 } rst_sample;
 
-/* An interleaved picture, rows from top to bottom without gaps: samples[(y * width + x) * channels + c]. */
-typedef struct rst_picture {
-  size_t width, height; /* 1 or more */
-  int channels;         /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA */
-  rst_sample sample;
-  void *samples; /* owned; NULL in an empty picture */
-} rst_picture;
-
 /* Bytes of one sample. */
 size_t rst_sample_size(rst_sample sample);
 
-/* Reads PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits) or PFM, told apart by content.
- * 16-bit files give RST_SAMPLE_U16, PFM gives RST_SAMPLE_F32, all others RST_SAMPLE_U8. Pixels come as they
- * are stored: an EXIF orientation is not applied. Files that are damaged or cut off are refused, and pictures
- * of more than 2^28 pixels or with a side of more than 2^24. RST_ERROR_INPUT or RST_ERROR_MEMORY. */
-rst_status rst_picture_read(const char *path, rst_picture *picture, rst_error *err);
+/* A picture in memory: interleaved, rows from top to bottom without gaps, samples[(y * width + x) * channels + c]. */
+typedef struct rst_image rst_image;
 
-/* True when the ending of `path` names a format that rst_picture_write knows:
- * .png .jpg .jpeg .bmp .tga .pfm, in any case. */
-bool rst_picture_can_write(const char *path);
+/* 1 channel: grey, 2: grey + alpha, 3: RGB, 4: RGBA; the samples are 0. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+rst_status rst_image_create(size_t width, size_t height, int channels, rst_sample sample, rst_image **image,
+                            rst_error *err);
+void rst_image_free(rst_image *image); /* NULL is allowed */
 
-/* Writes in the format that the ending of `path` names. U16 samples stay 16-bit in PNG; they and F32
- * samples are otherwise clamped, scaled and rounded to what the format holds; PFM holds F32 and the
- * others scaled to 0..1. JPEG, and PFM, drop alpha; a grey picture becomes a JPEG in (neutral) colour. The
- * file appears whole or not at all: it is written beside `path` and renamed. RST_ERROR_OUTPUT or
- * RST_ERROR_MEMORY. */
-rst_status rst_picture_write(const char *path, const rst_picture *picture, rst_error *err);
-
+size_t rst_image_width(const rst_image *image); /* 1 or more */
+size_t rst_image_height(const rst_image *image);
+int rst_image_channels(const rst_image *image);
+rst_sample rst_image_sample(const rst_image *image);
+/* They belong to the image; of one that is const they are not to be changed. */
+void *rst_image_samples(const rst_image *image);
 /* samples[i], where 1 is white: an integer divided by the largest of its type, a float as it is. */
-double rst_picture_value(const rst_picture *picture, size_t i);
+double rst_image_value(const rst_image *image, size_t i);
 
-/* Frees the samples and empties the picture. */
-void rst_picture_free(rst_picture *picture);
+/* A format of picture files. Made by the library only: later versions may append members. */
+typedef struct rst_image_format {
+  const char *name;     /* "png", as options have it */
+  const char *title;    /* "PNG", as messages have it */
+  const char *endings;  /* with blanks between them, the usual one first: ".jpg .jpeg" */
+  bool reads, writes;   /* what this build can do */
+  unsigned samples;     /* a bit 1 << RST_SAMPLE_... for each type that a file can hold */
+  size_t largest_side;  /* that can be written */
+  bool alpha;           /* can be written */
+} rst_image_format;
+
+/* The formats that this library knows, in order; NULL after the last. */
+const rst_image_format *rst_image_format_at(size_t i);
+/* The format with that name or one of its endings (without the dot), in any case; NULL: there is none. */
+const rst_image_format *rst_image_format_named(const char *name);
+/* The format that the ending of `path` names, in any case; NULL: there is none. */
+const rst_image_format *rst_image_format_of(const char *path);
+
+typedef struct rst_image_read_options {
+  size_t struct_size;  /* set by rst_image_read_options_init */
+  size_t max_pixels;   /* of the picture; 0: 2^30 */
+  uint64_t max_memory; /* bytes that the image and its decoder may hold, the file not counted; 0: no limit */
+  void (*warning)(void *user, const char *message); /* one line for each fault that does no harm, and for what
+                                                       is lost; may be NULL */
+  bool (*cancelled)(void *user); /* asked every now and then, true to stop; may be NULL */
+  void *user;                    /* passed to both */
+} rst_image_read_options;
+
+static inline void rst_image_read_options_init(rst_image_read_options *options) {
+  memset(options, 0, sizeof *options);
+  options->struct_size = sizeof *options;
+}
+
+/* Reads a picture file whose format is told by its content: PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits) or
+ * PFM. 16-bit files give RST_SAMPLE_U16, PFM RST_SAMPLE_F32, all others RST_SAMPLE_U8. Pixels come as they are
+ * stored: an EXIF orientation is not applied. Files that are damaged or cut off are refused, and pictures with
+ * a side of more than 2^24. RST_ERROR_INPUT, RST_ERROR_MEMORY or RST_CANCELLED. */
+rst_status rst_image_read(const char *path, const rst_image_read_options *options, rst_image **image,
+                          rst_error *err);
+/* The same from memory; `name` stands for the file in messages. */
+rst_status rst_image_decode(const char *name, const void *data, size_t size,
+                            const rst_image_read_options *options, rst_image **image, rst_error *err);
+
+typedef struct rst_image_write_options {
+  size_t struct_size; /* set by rst_image_write_options_init */
+  const char *format; /* rst_image_format.name; NULL: by the path's ending */
+  int depth;          /* bits of an integer sample, 8 or 16; 0: those of the image, where the format can */
+  int quality;        /* of JPEG, 1 to 100; 0: 95 */
+  void (*warning)(void *user, const char *message); /* as above */
+  bool (*cancelled)(void *user);
+  void *user;
+} rst_image_write_options;
+
+static inline void rst_image_write_options_init(rst_image_write_options *options) {
+  memset(options, 0, sizeof *options);
+  options->struct_size = sizeof *options;
+}
+
+/* The format that a path and options (NULL: defaults) ask for, which this build can write. RST_ERROR_USAGE when
+ * there is none, or the options do not fit it. */
+rst_status rst_image_output_format(const char *path, const rst_image_write_options *options,
+                                   const rst_image_format **format, rst_error *err);
+/* The sample type to compute in for such a file, from an input of type `input`: as exact as it can hold. */
+rst_sample rst_image_output_sample(const rst_image_format *format, const rst_image_write_options *options,
+                                   rst_sample input);
+/* Whether a picture of that size can be written to `path`: to be asked before it is computed.
+ * RST_ERROR_OUTPUT when not, RST_ERROR_USAGE as above. */
+rst_status rst_image_check_output(const char *path, const rst_image_write_options *options, size_t width,
+                                  size_t height, int channels, rst_error *err);
+
+/* Writes. Samples are clamped, scaled and rounded to what the file holds; PFM holds F32 and the others scaled to
+ * 0..1. JPEG and PFM drop alpha. The file appears whole or not at all: it is written beside `path` and renamed.
+ * RST_ERROR_OUTPUT, RST_ERROR_USAGE, RST_ERROR_MEMORY or RST_CANCELLED. */
+rst_status rst_image_write(const char *path, const rst_image *image, const rst_image_write_options *options,
+                           rst_error *err);
+/* The same into memory, to be freed with rst_free; options->format is needed. */
+rst_status rst_image_encode(const rst_image *image, const rst_image_write_options *options, void **data,
+                            size_t *size, rst_error *err);
+void rst_free(void *memory); /* what the library has handed out as bytes; NULL is allowed */
 
 typedef struct rst_difference {
   double max_difference; /* largest |a - b|, in units of the larger sample type's step (F32: of 1.0) */
@@ -99,7 +165,7 @@ typedef struct rst_difference {
 
 /* Compares the two pictures' samples, alpha included in max_difference only. Sizes and channels must be
  * equal, else RST_ERROR_INPUT. SSIM is NAN where a side is shorter than the window. */
-rst_status rst_picture_compare(const rst_picture *a, const rst_picture *b, rst_difference *difference,
+rst_status rst_image_compare(const rst_image *a, const rst_image *b, rst_difference *difference,
                                rst_error *err);
 
 /* ---- Memory -------------------------------------------------------------------------------- */
@@ -331,16 +397,16 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
 
 /* Restores a picture as a user expects: a grey picture on an RGB model runs as three equal channels and
  * comes back grey; a colour picture on a grey model runs channel by channel; alpha is carried over
- * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is allocated, has the
+ * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is created, has the
  * size and channels of `input`, and the sample type given. Besides what rst_restore returns,
  * RST_ERROR_INPUT for a picture with samples that are not finite. */
-rst_status rst_restore_picture(const rst_model *model, const rst_picture *input, const rst_picture *right,
-                               rst_sample output_sample, rst_picture *output,
-                               const rst_restore_options *options, rst_error *err);
+rst_status rst_restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
+                             rst_sample output_sample, rst_image **output, const rst_restore_options *options,
+                             rst_error *err);
 
-/* Bytes that rst_restore_picture holds beside the plan and the pictures, for each pixel of a picture with
+/* Bytes that rst_restore_image holds beside the plan and the pictures, for each pixel of a picture with
  * that many channels: two views as one input, or three results that become one grey. */
-size_t rst_restore_picture_held(const rst_architecture *architecture, int channels);
+size_t rst_restore_image_held(const rst_architecture *architecture, int channels);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "restormer.h"
+
 /* *out = a * b (a + b); false, with *out unchanged, when that does not fit. */
 static inline bool rst_mul(size_t a, size_t b, size_t *out) {
   size_t r;
@@ -20,10 +22,9 @@ static inline bool rst_add(size_t a, size_t b, size_t *out) {
 }
 
 /* count * size bytes, uninitialised / zeroed, aligned to 64 bytes. NULL when the product does not fit or
- * there is no memory. A product of 0 gives a valid pointer. Free with rst_free. */
+ * there is no memory. A product of 0 gives a valid pointer. Free with rst_free (restormer.h). */
 void *rst_alloc(size_t count, size_t size);
 void *rst_alloc_zeroed(size_t count, size_t size);
-void rst_free(void *p); /* NULL is allowed */
 
 /* A copy of the string, NULL when there is no memory. */
 char *rst_string_copy(const char *s);

@@ -145,9 +145,9 @@ static bool alpha_is_used(const bmp *b) {
   return false;
 }
 
-static rst_status put_pixels(const bmp *b, rst_picture *picture) {
-  size_t channels = (size_t)picture->channels;
-  uint8_t *out = picture->samples;
+static rst_status put_pixels(const bmp *b, rst_image *image) {
+  size_t channels = (size_t)image->channels;
+  uint8_t *out = image->samples;
   for (size_t y = 0; y < b->height; y++) {
     const uint8_t *row = get_row(b, y);
     for (size_t x = 0; x < b->width; x++, out += channels) {
@@ -165,9 +165,8 @@ static rst_status put_pixels(const bmp *b, rst_picture *picture) {
   return RST_OK;
 }
 
-rst_status rst_bmp_read(const rst_source *source, rst_picture *picture) {
+rst_status rst_bmp_read(const rst_source *source, rst_image *image) {
   bmp b = {.source = source};
-  *picture = (rst_picture){0};
   rst_status status = read_header(&b);
   if (status == RST_OK) status = b.bits <= 8 ? read_palette(&b) : read_masks(&b);
   if (status != RST_OK) return status;
@@ -180,10 +179,8 @@ rst_status rst_bmp_read(const rst_source *source, rst_picture *picture) {
     return rst_source_fail(source, "BMP: %zu bytes, expected %zu (cut off?)", source->size, b.offset + need);
   int channels = b.bits <= 8 && b.grey_palette ? 1 : 3;
   if (b.fields[3].mask != 0 && (b.compression != RGB || alpha_is_used(&b))) channels = 4;
-  status = rst_source_allocate(source, "BMP", b.width, b.height, channels, RST_SAMPLE_U8, picture);
-  if (status == RST_OK) status = put_pixels(&b, picture);
-  if (status != RST_OK) rst_picture_free(picture);
-  return status;
+  status = rst_source_allocate(source, "BMP", b.width, b.height, channels, RST_SAMPLE_U8, image);
+  return status == RST_OK ? put_pixels(&b, image) : status;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
@@ -193,29 +190,29 @@ static int bits_for(int channels) {
   return channels == 1 ? 8 : channels == 3 ? 24 : 32;
 }
 
-static void write_headers(rst_output *output, const rst_picture *picture, size_t offset, size_t image) {
+static void write_headers(rst_sink *sink, const rst_image *image, size_t offset, size_t bytes) {
   uint8_t h[FILE_HEADER + V4_HEADER] = {'B', 'M'};
-  int bits = bits_for(picture->channels);
+  int bits = bits_for(image->channels);
   size_t header = bits == 32 ? V4_HEADER : INFO_HEADER;
-  rst_put_le32(h + 2, (uint32_t)(offset + image));
+  rst_put_le32(h + 2, (uint32_t)(offset + bytes));
   rst_put_le32(h + 10, (uint32_t)offset);
   rst_put_le32(h + 14, (uint32_t)header);
-  rst_put_le32(h + 18, (uint32_t)picture->width);
-  rst_put_le32(h + 22, (uint32_t)picture->height);
+  rst_put_le32(h + 18, (uint32_t)image->width);
+  rst_put_le32(h + 22, (uint32_t)image->height);
   rst_put_le16(h + 26, 1); /* planes */
   rst_put_le16(h + 28, (uint32_t)bits);
   rst_put_le32(h + 30, bits == 32 ? BITFIELDS : RGB);
-  rst_put_le32(h + 34, (uint32_t)image);
+  rst_put_le32(h + 34, (uint32_t)bytes);
   rst_put_le32(h + 46, bits == 8 ? 256 : 0); /* palette entries */
   if (bits == 32) {
     static const uint32_t masks[] = {0xff0000, 0xff00, 0xff, 0xff000000};
     for (size_t i = 0; i < 4; i++) rst_put_le32(h + 54 + 4 * i, masks[i]);
     memcpy(h + 70, "BGRs", 4); /* the sRGB colour space */
   }
-  rst_output_write(output, h, FILE_HEADER + header);
+  rst_sink_write(sink, h, FILE_HEADER + header);
   for (unsigned i = 0; bits == 8 && i < 256; i++) {
     uint8_t entry[4] = {(uint8_t)i, (uint8_t)i, (uint8_t)i, 0};
-    rst_output_write(output, entry, sizeof entry);
+    rst_sink_write(sink, entry, sizeof entry);
   }
 }
 
@@ -231,24 +228,17 @@ static void swap_row(const uint8_t *from, int channels, size_t width, uint8_t *t
   }
 }
 
-rst_status rst_bmp_write(rst_output *output, const rst_picture *picture, rst_error *err) {
-  int bits = bits_for(picture->channels);
+rst_status rst_bmp_write(rst_sink *sink, const rst_image *image) {
+  int bits = bits_for(image->channels);
   size_t offset = (size_t)FILE_HEADER + (bits == 32 ? V4_HEADER : INFO_HEADER) + (bits == 8 ? 1024 : 0);
-  size_t row_bits, image;
-  bool fits = picture->width <= INT32_MAX && picture->height <= INT32_MAX &&
-              rst_mul(picture->width, (size_t)bits, &row_bits) && row_bits <= SIZE_MAX - 31 &&
-              rst_mul((row_bits + 31) / 32 * 4, picture->height, &image) && image <= UINT32_MAX - offset;
-  if (!fits)
-    return rst_fail(err, RST_ERROR_OUTPUT, "%s: BMP: size %zu x %zu, which makes more than 4 GiB",
-                    output->path, picture->width, picture->height);
-  size_t stride = image / picture->height;
-  uint8_t *row = rst_alloc(picture->width, (size_t)picture->channels), *swapped = rst_alloc_zeroed(stride, 1);
-  rst_status status = row == NULL || swapped == NULL ? rst_fail_memory(err, output->path) : RST_OK;
-  if (status == RST_OK) write_headers(output, picture, offset, image);
-  for (size_t y = picture->height; status == RST_OK && y-- > 0;) {
-    rst_picture_row(picture, y, RST_SAMPLE_U8, true, row);
-    swap_row(row, picture->channels, picture->width, swapped);
-    if (!rst_output_write(output, swapped, stride)) break;
+  size_t stride = (image->width * (size_t)bits + 31) / 32 * 4; /* the table's limits keep it from wrapping */
+  uint8_t *row = rst_alloc(image->width, (size_t)image->channels), *swapped = rst_alloc_zeroed(stride, 1);
+  rst_status status = row == NULL || swapped == NULL ? rst_fail_memory(sink->err, sink->path) : RST_OK;
+  if (status == RST_OK) write_headers(sink, image, offset, stride * image->height);
+  for (size_t y = image->height; status == RST_OK && y-- > 0;) {
+    rst_image_row(image, y, RST_SAMPLE_U8, true, row);
+    swap_row(row, image->channels, image->width, swapped);
+    if (!rst_sink_write(sink, swapped, stride)) break;
   }
   rst_free(swapped);
   rst_free(row);

@@ -16,14 +16,14 @@ enum { WINDOW = 11, MAPS = 5 };
 
 /* One channel of a picture as doubles with the peak at `unit`. */
 typedef struct plane {
-  const rst_picture *picture;
+  const rst_image *image;
   rst_sample common; /* the sample type in which both pictures are compared */
   int channel;
 } plane;
 
 /* The larger type holds the values of the smaller exactly (times 257), or as a writer of PFM makes floats of
  * them. */
-static double get_sample(const rst_picture *p, rst_sample common, size_t i) {
+static double get_sample(const rst_image *p, rst_sample common, size_t i) {
   switch (p->sample) {
     case RST_SAMPLE_U8: {
       uint8_t v = ((const uint8_t *)p->samples)[i];
@@ -46,13 +46,13 @@ static double peak_of(rst_sample common) {
 }
 
 static double get_normalised(const plane *p, size_t x, size_t y) {
-  size_t i = (y * p->picture->width + x) * (size_t)p->picture->channels + (size_t)p->channel;
-  return get_sample(p->picture, p->common, i) / peak_of(p->common);
+  size_t i = (y * p->image->width + x) * (size_t)p->image->channels + (size_t)p->channel;
+  return get_sample(p->image, p->common, i) / peak_of(p->common);
 }
 
 /* ---- Largest difference and PSNR ----------------------------------------------------------- */
 
-static void compare_samples(const rst_picture *a, const rst_picture *b, rst_sample common,
+static void compare_samples(const rst_image *a, const rst_image *b, rst_sample common,
                             rst_difference *d) {
   int channels = a->channels, colors = rst_color_channels(channels);
   size_t pixels = a->width * a->height;
@@ -89,7 +89,7 @@ static void make_window(double window[WINDOW]) {
 /* Row y of the maps a, b, a a, b b, a b, filtered horizontally: [MAPS][out_width]. `row` is [2][width]. */
 static void filter_row(const plane *a, const plane *b, size_t y, const double window[WINDOW], double *row,
                        double *maps) {
-  size_t width = a->picture->width, n = width - WINDOW + 1;
+  size_t width = a->image->width, n = width - WINDOW + 1;
   for (size_t x = 0; x < width; x++) {
     row[x] = get_normalised(a, x, y);
     row[width + x] = get_normalised(b, x, y);
@@ -126,7 +126,7 @@ static double sum_windows(const double *ring, size_t first, const double window[
 
 static double plane_ssim(const plane *a, const plane *b, const double window[WINDOW], double *ring,
                          double *row) {
-  size_t n = a->picture->width - WINDOW + 1, height = a->picture->height;
+  size_t n = a->image->width - WINDOW + 1, height = a->image->height;
   double sum = 0;
   for (size_t y = 0; y < height; y++) {
     filter_row(a, b, y, window, row, ring + y % WINDOW * MAPS * n);
@@ -135,7 +135,7 @@ static double plane_ssim(const plane *a, const plane *b, const double window[WIN
   return sum / (double)n / (double)(height - WINDOW + 1);
 }
 
-static rst_status compare_structure(const rst_picture *a, const rst_picture *b, rst_sample common,
+static rst_status compare_structure(const rst_image *a, const rst_image *b, rst_sample common,
                                     double *ssim, rst_error *err) {
   double window[WINDOW];
   int colors = rst_color_channels(a->channels);
@@ -158,7 +158,7 @@ static rst_status compare_structure(const rst_picture *a, const rst_picture *b, 
   return status;
 }
 
-rst_status rst_picture_compare(const rst_picture *a, const rst_picture *b, rst_difference *difference,
+rst_status rst_image_compare(const rst_image *a, const rst_image *b, rst_difference *difference,
                                rst_error *err) {
   *difference = (rst_difference){0};
   if (a->width != b->width || a->height != b->height)

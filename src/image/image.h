@@ -9,11 +9,21 @@
 #include "base/file.h"
 #include "restormer.h"
 
-/* The largest picture that is read, in pixels and per side: a few bytes of a hostile file can ask for any
- * amount of memory. 2^28 pixels are 16384 x 16384, or 3.2 GB of float RGB. */
-#ifndef RST_MAX_PIXELS
-#define RST_MAX_PIXELS ((size_t)1 << 28)
-#endif
+struct rst_image {
+  size_t width, height;
+  int channels;
+  rst_sample sample;
+  void *samples;
+};
+
+/* An image whose samples are not initialised; NULL: no memory. The arguments are in order. */
+rst_image *rst_image_make(size_t width, size_t height, int channels, rst_sample sample);
+/* Frees what the image holds and makes it empty. */
+void rst_image_clear(rst_image *image);
+
+/* The largest picture that is read, in pixels (by default) and per side: a few bytes of a hostile file can ask
+ * for any amount of memory. */
+#define RST_MAX_PIXELS ((size_t)1 << 30)
 #define RST_MAX_SIDE ((size_t)1 << 24)
 
 /* ---- Reading ------------------------------------------------------------------------------- */
@@ -24,6 +34,7 @@ typedef struct rst_source {
   const uint8_t *data;
   size_t size;
   rst_error *err;
+  const rst_image_read_options *options; /* NULL: defaults */
 } rst_source;
 
 /* RST_ERROR_INPUT with `PATH: message`. A macro for the reason that rst_fail is one. */
@@ -31,21 +42,31 @@ typedef struct rst_source {
 void rst_source_complain(const rst_source *source, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Fails when the file's picture has no pixels or more than the limits allow; `format` is "PNG" and the like.
- */
+/* The same line for the caller's warning callback. */
+void rst_source_warn(const rst_source *source, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* True when the caller wants to stop; then a reader returns rst_source_stopped. */
+bool rst_source_cancelled(const rst_source *source);
+rst_status rst_source_stopped(const rst_source *source);
+
+/* Fails when the file's picture has no pixels or more than the limits allow; `format` is "PNG" and the like. */
 rst_status rst_source_check_size(const rst_source *source, const char *format, size_t width, size_t height);
+
+/* Fails when the caller's limit does not allow so many bytes, of the image and its decoder together. */
+rst_status rst_source_check_memory(const rst_source *source, uint64_t bytes);
 
 /* Checks the size and allocates the samples (uninitialised). */
 rst_status rst_source_allocate(const rst_source *source, const char *format, size_t width, size_t height,
-                               int channels, rst_sample sample, rst_picture *picture);
+                               int channels, rst_sample sample, rst_image *image);
 
-/* The readers. On failure *picture is empty. */
-rst_status rst_png_read(const rst_source *source, rst_picture *picture);
-rst_status rst_jpeg_read(const rst_source *source, rst_picture *picture);
-rst_status rst_bmp_read(const rst_source *source, rst_picture *picture);
-rst_status rst_tga_read(const rst_source *source, rst_picture *picture);
-rst_status rst_pnm_read(const rst_source *source, rst_picture *picture);
-rst_status rst_pfm_read(const rst_source *source, rst_picture *picture);
+/* The readers. *image is empty before, and is cleared by the caller when they fail. */
+typedef rst_status (*rst_reader)(const rst_source *source, rst_image *image);
+rst_status rst_png_read(const rst_source *source, rst_image *image);
+rst_status rst_jpeg_read(const rst_source *source, rst_image *image);
+rst_status rst_bmp_read(const rst_source *source, rst_image *image);
+rst_status rst_tga_read(const rst_source *source, rst_image *image);
+rst_status rst_pnm_read(const rst_source *source, rst_image *image);
+rst_status rst_pfm_read(const rst_source *source, rst_image *image);
 
 /* TGA files have no magic number: whether this may be the header of one. */
 bool rst_tga_plausible(const uint8_t *data, size_t size);
@@ -65,13 +86,45 @@ static inline uint32_t rst_le32(const uint8_t *p) {
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
-/* The writers. A failed write is left to rst_output_commit; what they return is about the format or memory.
- */
-rst_status rst_png_write(rst_output *output, const rst_picture *picture, rst_error *err);
-rst_status rst_jpeg_write(rst_output *output, const rst_picture *picture, rst_error *err);
-rst_status rst_bmp_write(rst_output *output, const rst_picture *picture, rst_error *err);
-rst_status rst_tga_write(rst_output *output, const rst_picture *picture, rst_error *err);
-rst_status rst_pfm_write(rst_output *output, const rst_picture *picture, rst_error *err);
+/* Where an encoded picture goes: a file, or memory that grows. */
+typedef struct rst_sink {
+  const char *path;  /* for messages */
+  rst_output *file;  /* NULL: into memory */
+  uint8_t *data;     /* rst_free */
+  size_t size, capacity;
+  const rst_image_write_options *options; /* with every default filled in */
+  rst_sample sample; /* what the file is to hold, of those that its format can */
+  rst_error *err;
+  bool failed; /* writes do nothing any more, and rst_sink_end will say why: no need to check each one */
+  bool no_memory, cancelled;
+} rst_sink;
+
+/* False once a write has failed or the caller has cancelled, so that a long-winded writer may stop early. */
+bool rst_sink_write(rst_sink *sink, const void *data, size_t size);
+
+/* The writers. What they return is about the format or memory; failed writes are the sink's. */
+typedef rst_status (*rst_writer)(rst_sink *sink, const rst_image *image);
+rst_status rst_png_write(rst_sink *sink, const rst_image *image);
+rst_status rst_jpeg_write(rst_sink *sink, const rst_image *image);
+rst_status rst_bmp_write(rst_sink *sink, const rst_image *image);
+rst_status rst_tga_write(rst_sink *sink, const rst_image *image);
+rst_status rst_pfm_write(rst_sink *sink, const rst_image *image);
+
+/* ---- The table of formats ------------------------------------------------------------------ */
+
+typedef struct rst_codec {
+  rst_image_format format;
+  rst_reader read; /* NULL: not read (by this build) */
+  rst_writer write;
+  uint64_t most_bytes; /* of the pixels of a written file; 0: no limit */
+} rst_codec;
+
+extern const rst_codec rst_codecs[];
+extern const size_t rst_codec_count;
+
+/* What a message says is expected, from the table: "PNG, JPEG or TGA". */
+enum { RST_FORMAT_LIST = 256 };
+const char *rst_format_list(char list[RST_FORMAT_LIST]);
 
 static inline void rst_put_be32(uint8_t *p, uint32_t v) {
   p[0] = (uint8_t)(v >> 24), p[1] = (uint8_t)(v >> 16), p[2] = (uint8_t)(v >> 8), p[3] = (uint8_t)v;
@@ -122,7 +175,7 @@ static inline float rst_f32_of_u16(uint16_t v) {
 void rst_convert_samples(const void *from, rst_sample from_type, size_t from_step, void *to,
                          rst_sample to_type, size_t to_step, size_t count);
 
-/* Row y of the picture in another sample type, without its alpha where `keep_alpha` is false. */
-void rst_picture_row(const rst_picture *picture, size_t y, rst_sample type, bool keep_alpha, void *row);
+/* Row y of the image in another sample type, without its alpha where `keep_alpha` is false. */
+void rst_image_row(const rst_image *image, size_t y, rst_sample type, bool keep_alpha, void *row);
 
 #endif

@@ -164,9 +164,8 @@ static rst_status check_segment(walk *w, int *marker) {
   return RST_OK;
 }
 
-rst_status rst_jpeg_read(const rst_source *source, rst_picture *picture) {
+rst_status rst_jpeg_read(const rst_source *source, rst_image *image) {
   walk w = {.source = source, .position = 2};
-  *picture = (rst_picture){0};
   for (int marker = SOI; marker != EOI;) {
     rst_status status = check_segment(&w, &marker);
     if (status != RST_OK) return status;
@@ -178,24 +177,20 @@ rst_status rst_jpeg_read(const rst_source *source, rst_picture *picture) {
   if (source->size < blocks / 8)
     return rst_source_fail(source, "JPEG: %zu bytes are too few for %zu x %zu pixels", source->size, w.width,
                            w.height);
-  return rst_stb_read_jpeg(source, picture);
+  return rst_stb_read_jpeg(source, image);
 }
 
-rst_status rst_jpeg_write(rst_output *output, const rst_picture *picture, rst_error *err) {
-  size_t n;
-  if (picture->width > JPEG_MAX_SIDE || picture->height > JPEG_MAX_SIDE ||
-      !rst_mul(picture->width * picture->height, (size_t)picture->channels, &n) || n > INT_MAX)
-    return rst_fail(err, RST_ERROR_OUTPUT, "%s: JPEG: size %zu x %zu, expected sides of at most %d and 2 GiB",
-                    output->path, picture->width, picture->height, JPEG_MAX_SIDE);
+rst_status rst_jpeg_write(rst_sink *sink, const rst_image *image) {
+  size_t n = image->width * image->height * (size_t)image->channels;
   uint8_t *converted = NULL;
-  const uint8_t *samples = picture->samples;
-  if (picture->sample != RST_SAMPLE_U8) {
+  const uint8_t *samples = image->samples;
+  if (image->sample != RST_SAMPLE_U8) {
     samples = converted = rst_alloc(n, 1);
-    if (converted == NULL) return rst_fail_memory(err, output->path);
-    rst_convert_samples(picture->samples, picture->sample, 1, converted, RST_SAMPLE_U8, 1, n);
+    if (converted == NULL) return rst_fail_memory(sink->err, sink->path);
+    rst_convert_samples(image->samples, image->sample, 1, converted, RST_SAMPLE_U8, 1, n);
   }
-  bool ok = rst_stb_write_jpeg(output, samples, (int)picture->width, (int)picture->height, picture->channels,
-                               QUALITY);
+  bool ok = rst_stb_write_jpeg(sink, samples, (int)image->width, (int)image->height, image->channels,
+                               sink->options->quality);
   rst_free(converted);
-  return ok ? RST_OK : rst_fail(err, RST_ERROR_OUTPUT, "%s: JPEG: cannot be encoded", output->path);
+  return ok ? RST_OK : rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: JPEG: cannot be encoded", sink->path);
 }

@@ -29,6 +29,6 @@ uint32_t rst_png_crc(uint32_t crc, const uint8_t *data, size_t size);
 bool rst_png_raw_size(const rst_png *png, size_t *size);
 
 /* Undoes the filters of `raw` (in place), the interlacing and the packing. */
-rst_status rst_png_unpack(const rst_source *source, const rst_png *png, uint8_t *raw, rst_picture *picture);
+rst_status rst_png_unpack(const rst_source *source, const rst_png *png, uint8_t *raw, rst_image *image);
 
 #endif

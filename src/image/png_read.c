@@ -192,14 +192,14 @@ static void gather_idat(const reader *r, uint8_t *out) {
 }
 
 static rst_status inflate_and_unpack(const reader *r, const uint8_t *zlib, uint8_t *raw, size_t raw_size,
-                                     rst_picture *picture) {
+                                     rst_image *image) {
   const char *reason;
   if (!rst_stb_inflate(zlib, r->idat_size, raw, raw_size, &reason))
     return rst_source_fail(r->source, "PNG: the compressed pixels are damaged (%s)", reason);
-  return rst_png_unpack(r->source, &r->png, raw, picture);
+  return rst_png_unpack(r->source, &r->png, raw, image);
 }
 
-static rst_status read_pixels(const reader *r, rst_picture *picture) {
+static rst_status read_pixels(const reader *r, rst_image *image) {
   const rst_source *s = r->source;
   size_t raw_size;
   if (!rst_png_raw_size(&r->png, &raw_size) || raw_size > INT_MAX || r->idat_size > INT_MAX)
@@ -216,20 +216,19 @@ static rst_status read_pixels(const reader *r, rst_picture *picture) {
   }
   uint8_t *raw = rst_alloc(raw_size, 1);
   rst_status status =
-      raw == NULL ? rst_fail_memory(s->err, s->path) : inflate_and_unpack(r, zlib, raw, raw_size, picture);
+      raw == NULL ? rst_fail_memory(s->err, s->path) : inflate_and_unpack(r, zlib, raw, raw_size, image);
   rst_free(raw);
   rst_free(gathered);
   return status;
 }
 
-rst_status rst_png_read(const rst_source *source, rst_picture *picture) {
+rst_status rst_png_read(const rst_source *source, rst_image *image) {
   reader r = {.source = source, .position = RST_PNG_SIGNATURE_SIZE};
-  *picture = (rst_picture){0};
   while (!r.ended) {
     chunk c;
     rst_status status = next_chunk(&r, &c);
     if (status == RST_OK) status = read_chunk(&r, &c);
     if (status != RST_OK) return status;
   }
-  return read_pixels(&r, picture);
+  return read_pixels(&r, image);
 }

@@ -101,15 +101,15 @@ static bool is_transparent(const rst_png *png, const uint16_t *pixel) {
 }
 
 /* One stored pixel as the picture has it. False for a palette index beyond the palette. */
-static bool put_pixel(const rst_png *png, const uint16_t *pixel, rst_picture *picture, size_t index) {
-  int stored = png->channels, channels = picture->channels;
-  if (picture->sample == RST_SAMPLE_U16) {
-    uint16_t *out = (uint16_t *)picture->samples + index * (size_t)channels;
+static bool put_pixel(const rst_png *png, const uint16_t *pixel, rst_image *image, size_t index) {
+  int stored = png->channels, channels = image->channels;
+  if (image->sample == RST_SAMPLE_U16) {
+    uint16_t *out = (uint16_t *)image->samples + index * (size_t)channels;
     for (int c = 0; c < stored; c++) out[c] = pixel[c];
     if (channels > stored) out[stored] = is_transparent(png, pixel) ? 0 : 65535;
     return true;
   }
-  uint8_t *out = (uint8_t *)picture->samples + index * (size_t)channels;
+  uint8_t *out = (uint8_t *)image->samples + index * (size_t)channels;
   if (png->color_type == RST_PNG_PALETTE) {
     memcpy(out, png->palette[pixel[0]], (size_t)channels);
     return pixel[0] < png->palette_size;
@@ -122,7 +122,7 @@ static bool put_pixel(const rst_png *png, const uint16_t *pixel, rst_picture *pi
 
 /* `zeros` and `samples` have room for a row. */
 static rst_status unpack_pass(const rst_source *source, const rst_png *png, const pass *p, uint8_t **raw,
-                              const uint8_t *zeros, uint16_t *samples, rst_picture *picture) {
+                              const uint8_t *zeros, uint16_t *samples, rst_image *image) {
   size_t w = pass_width(png, p), h = pass_height(png, p), n = row_bytes(png, w);
   size_t channels = (size_t)png->channels, step = channels * (size_t)png->depth / 8;
   const uint8_t *above = zeros;
@@ -134,7 +134,7 @@ static rst_status unpack_pass(const rst_source *source, const rst_png *png, cons
     unpack_samples(row, png->depth, w * channels, samples);
     size_t index = (p->y0 + y * p->dy) * png->width + p->x0;
     for (size_t x = 0; x < w; x++) {
-      if (!put_pixel(png, samples + x * channels, picture, index + x * p->dx))
+      if (!put_pixel(png, samples + x * channels, image, index + x * p->dx))
         return rst_source_fail(source, "PNG: row %zu: palette index %d, expected less than %d",
                                p->y0 + y * p->dy, samples[x], png->palette_size);
     }
@@ -144,18 +144,17 @@ static rst_status unpack_pass(const rst_source *source, const rst_png *png, cons
   return RST_OK;
 }
 
-rst_status rst_png_unpack(const rst_source *source, const rst_png *png, uint8_t *raw, rst_picture *picture) {
+rst_status rst_png_unpack(const rst_source *source, const rst_png *png, uint8_t *raw, rst_image *image) {
   int channels = (png->color_type == RST_PNG_PALETTE ? 3 : png->channels) + (png->transparent ? 1 : 0);
   rst_sample sample = png->depth == 16 ? RST_SAMPLE_U16 : RST_SAMPLE_U8;
-  rst_status status = rst_source_allocate(source, "PNG", png->width, png->height, channels, sample, picture);
+  rst_status status = rst_source_allocate(source, "PNG", png->width, png->height, channels, sample, image);
   if (status != RST_OK) return status;
   uint16_t *samples = rst_alloc(png->width, (size_t)png->channels * sizeof *samples);
   uint8_t *zeros = rst_alloc_zeroed(row_bytes(png, png->width), 1);
   if (samples == NULL || zeros == NULL) status = rst_fail_memory(source->err, source->path);
   for (int i = 0; status == RST_OK && i < pass_count(png); i++)
-    status = unpack_pass(source, png, get_pass(png, i), &raw, zeros, samples, picture);
+    status = unpack_pass(source, png, get_pass(png, i), &raw, zeros, samples, image);
   rst_free(zeros);
   rst_free(samples);
-  if (status != RST_OK) rst_picture_free(picture);
   return status;
 }

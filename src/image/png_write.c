@@ -7,10 +7,10 @@
 #include "image/deflate.h"
 #include "image/png.h"
 
-enum { FILTERS = 5, IHDR_SIZE = 13, PNG_MAX_SIDE = 0x7fffffff };
+enum { FILTERS = 5, IHDR_SIZE = 13 };
 
 typedef struct writer {
-  rst_output *output;
+  rst_sink *sink;
   rst_deflate deflate;
   uint8_t *piece; /* filtered bytes that wait for the compressor */
   size_t piece_size;
@@ -19,25 +19,25 @@ typedef struct writer {
   uint8_t *filtered;      /* FILTERS candidates of 1 + row_bytes */
 } writer;
 
-static void write_chunk(rst_output *output, const char *type, const uint8_t *data, size_t size) {
+static void write_chunk(rst_sink *sink, const char *type, const uint8_t *data, size_t size) {
   uint8_t head[8], tail[4];
   rst_put_be32(head, (uint32_t)size);
   memcpy(head + 4, type, 4);
   rst_put_be32(tail, rst_png_crc(rst_png_crc(0, head + 4, 4), data, size));
-  rst_output_write(output, head, sizeof head);
-  rst_output_write(output, data, size);
-  rst_output_write(output, tail, sizeof tail);
+  rst_sink_write(sink, head, sizeof head);
+  rst_sink_write(sink, data, size);
+  rst_sink_write(sink, tail, sizeof tail);
 }
 
-static void write_header(const writer *w, const rst_picture *picture) {
+static void write_header(const writer *w, const rst_image *image) {
   static const uint8_t color_types[] = {RST_PNG_GREY, RST_PNG_GREY_ALPHA, RST_PNG_RGB, RST_PNG_RGBA};
   uint8_t ihdr[IHDR_SIZE] = {0};
-  rst_put_be32(ihdr, (uint32_t)picture->width);
-  rst_put_be32(ihdr + 4, (uint32_t)picture->height);
-  ihdr[8] = picture->sample == RST_SAMPLE_U16 ? 16 : 8;
-  ihdr[9] = color_types[picture->channels - 1];
-  rst_output_write(w->output, RST_PNG_SIGNATURE, RST_PNG_SIGNATURE_SIZE);
-  write_chunk(w->output, "IHDR", ihdr, sizeof ihdr);
+  rst_put_be32(ihdr, (uint32_t)image->width);
+  rst_put_be32(ihdr + 4, (uint32_t)image->height);
+  ihdr[8] = w->sink->sample == RST_SAMPLE_U16 ? 16 : 8;
+  ihdr[9] = color_types[image->channels - 1];
+  rst_sink_write(w->sink, RST_PNG_SIGNATURE, RST_PNG_SIGNATURE_SIZE);
+  write_chunk(w->sink, "IHDR", ihdr, sizeof ihdr);
 }
 
 /* ---- Filters ------------------------------------------------------------------------------- */
@@ -78,7 +78,7 @@ static void flush_piece(writer *w) {
   size_t size;
   if (w->piece_size == 0) return;
   const uint8_t *data = rst_deflate_piece(&w->deflate, w->piece, w->piece_size, &size);
-  write_chunk(w->output, "IDAT", data, size);
+  write_chunk(w->sink, "IDAT", data, size);
   w->piece_size = 0;
 }
 
@@ -101,10 +101,10 @@ static void to_big_endian(uint8_t *row, size_t count) {
   }
 }
 
-static void write_pixels(writer *w, const rst_picture *picture) {
-  rst_sample type = picture->sample == RST_SAMPLE_U16 ? RST_SAMPLE_U16 : RST_SAMPLE_U8;
-  for (size_t y = 0; y < picture->height && w->output->error == 0; y++) {
-    rst_picture_row(picture, y, type, true, w->row);
+static void write_pixels(writer *w, const rst_image *image) {
+  rst_sample type = w->sink->sample;
+  for (size_t y = 0; y < image->height && !w->sink->failed; y++) {
+    rst_image_row(image, y, type, true, w->row);
     if (type == RST_SAMPLE_U16) to_big_endian(w->row, w->row_bytes / 2);
     put_bytes(w, filter_row(w), 1 + w->row_bytes);
     uint8_t *spare = w->above;
@@ -114,16 +114,13 @@ static void write_pixels(writer *w, const rst_picture *picture) {
   flush_piece(w);
   uint8_t end[RST_DEFLATE_END];
   rst_deflate_end(&w->deflate, end);
-  write_chunk(w->output, "IDAT", end, sizeof end);
+  write_chunk(w->sink, "IDAT", end, sizeof end);
 }
 
-rst_status rst_png_write(rst_output *output, const rst_picture *picture, rst_error *err) {
-  if (picture->width > PNG_MAX_SIDE || picture->height > PNG_MAX_SIDE)
-    return rst_fail(err, RST_ERROR_OUTPUT, "%s: PNG: size %zu x %zu, expected sides of at most %d",
-                    output->path, picture->width, picture->height, PNG_MAX_SIDE);
-  writer w = {.output = output};
-  w.step = (size_t)picture->channels * (picture->sample == RST_SAMPLE_U16 ? 2 : 1);
-  w.row_bytes = picture->width * w.step; /* as much as a row in memory, or less */
+rst_status rst_png_write(rst_sink *sink, const rst_image *image) {
+  writer w = {.sink = sink};
+  w.step = (size_t)image->channels * (sink->sample == RST_SAMPLE_U16 ? 2 : 1);
+  w.row_bytes = image->width * w.step; /* as much as a row in memory, or less */
   w.piece = rst_alloc(RST_DEFLATE_PIECE, 1);
   w.row = rst_alloc(w.row_bytes, 1);
   w.above = rst_alloc_zeroed(w.row_bytes, 1);
@@ -131,14 +128,14 @@ rst_status rst_png_write(rst_output *output, const rst_picture *picture, rst_err
   bool ready = rst_deflate_begin(&w.deflate) && w.piece != NULL && w.row != NULL && w.above != NULL &&
                w.filtered != NULL;
   if (ready) {
-    write_header(&w, picture);
-    write_pixels(&w, picture);
-    write_chunk(output, "IEND", NULL, 0);
+    write_header(&w, image);
+    write_pixels(&w, image);
+    write_chunk(sink, "IEND", NULL, 0);
   }
   rst_deflate_free(&w.deflate);
   rst_free(w.filtered);
   rst_free(w.above);
   rst_free(w.row);
   rst_free(w.piece);
-  return ready ? RST_OK : rst_fail_memory(err, output->path);
+  return ready ? RST_OK : rst_fail_memory(sink->err, sink->path);
 }

@@ -1,5 +1,6 @@
 /* PNM: P1 and P4 bitmaps, P2 and P5 grey, P3 and P6 RGB, the first three as decimal text (Netpbm's man pages
  * pbm, pgm, ppm). And PFM, its float cousin. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -78,47 +79,47 @@ static rst_status check_left(const cursor *c, size_t need) {
 
 /* ---- PNM ----------------------------------------------------------------------------------- */
 
-static void put_sample(rst_picture *picture, size_t i, size_t value, size_t max) {
-  size_t full = picture->sample == RST_SAMPLE_U16 ? 65535 : 255;
+static void put_sample(rst_image *image, size_t i, size_t value, size_t max) {
+  size_t full = image->sample == RST_SAMPLE_U16 ? 65535 : 255;
   size_t scaled = max == full ? value : (value * full + max / 2) / max;
-  if (picture->sample == RST_SAMPLE_U16)
-    ((uint16_t *)picture->samples)[i] = (uint16_t)scaled;
+  if (image->sample == RST_SAMPLE_U16)
+    ((uint16_t *)image->samples)[i] = (uint16_t)scaled;
   else
-    ((uint8_t *)picture->samples)[i] = (uint8_t)scaled;
+    ((uint8_t *)image->samples)[i] = (uint8_t)scaled;
 }
 
 static rst_status too_large_sample(const rst_source *s, size_t value, size_t max) {
   return rst_source_fail(s, "PNM: a sample of %zu, larger than the maximum of %zu", value, max);
 }
 
-static rst_status read_text(cursor *c, size_t max, rst_picture *picture) {
-  size_t count = picture->width * picture->height * (size_t)picture->channels, value = 0;
+static rst_status read_text(cursor *c, size_t max, rst_image *image) {
+  size_t count = image->width * image->height * (size_t)image->channels, value = 0;
   for (size_t i = 0; i < count; i++) {
     rst_status status = read_number(c, "a sample", 65535, &value);
     if (status != RST_OK) return status;
     if (value > max) return too_large_sample(c->source, value, max);
-    put_sample(picture, i, value, max);
+    put_sample(image, i, value, max);
   }
   return RST_OK;
 }
 
-static rst_status read_binary(cursor *c, size_t max, rst_picture *picture) {
-  size_t count = picture->width * picture->height * (size_t)picture->channels;
+static rst_status read_binary(cursor *c, size_t max, rst_image *image) {
+  size_t count = image->width * image->height * (size_t)image->channels;
   const uint8_t *p = c->source->data + c->position;
-  bool wide = picture->sample == RST_SAMPLE_U16;
+  bool wide = image->sample == RST_SAMPLE_U16;
   for (size_t i = 0; i < count; i++) {
     size_t value = wide ? rst_be16(p + 2 * i) : p[i];
     if (value > max) return too_large_sample(c->source, value, max);
-    put_sample(picture, i, value, max);
+    put_sample(image, i, value, max);
   }
   return RST_OK;
 }
 
 /* 1 is black. The digits of P1 need no space between them. */
-static rst_status read_text_bits(cursor *c, rst_picture *picture) {
+static rst_status read_text_bits(cursor *c, rst_image *image) {
   const rst_source *s = c->source;
-  uint8_t *out = picture->samples;
-  for (size_t i = 0; i < picture->width * picture->height; i++) {
+  uint8_t *out = image->samples;
+  for (size_t i = 0; i < image->width * image->height; i++) {
     skip_space(c);
     if (c->position >= s->size) return rst_source_fail(s, "PNM: ends before a sample (cut off?)");
     uint8_t digit = s->data[c->position++];
@@ -129,11 +130,11 @@ static rst_status read_text_bits(cursor *c, rst_picture *picture) {
   return RST_OK;
 }
 
-static void read_packed_bits(const cursor *c, rst_picture *picture) {
+static void read_packed_bits(const cursor *c, rst_image *image) {
   const uint8_t *row = c->source->data + c->position;
-  uint8_t *out = picture->samples;
-  for (size_t y = 0; y < picture->height; y++, row += (picture->width + 7) / 8)
-    for (size_t x = 0; x < picture->width; x++) *out++ = row[x / 8] >> (7 - x % 8) & 1 ? 0 : 255;
+  uint8_t *out = image->samples;
+  for (size_t y = 0; y < image->height; y++, row += (image->width + 7) / 8)
+    for (size_t x = 0; x < image->width; x++) *out++ = row[x / 8] >> (7 - x % 8) & 1 ? 0 : 255;
 }
 
 /* Bytes that the samples need at least (binary ones: exactly), so that a short file asks for no memory. */
@@ -152,12 +153,11 @@ static size_t least_bytes(char kind, size_t width, size_t height, size_t channel
   }
 }
 
-rst_status rst_pnm_read(const rst_source *source, rst_picture *picture) {
+rst_status rst_pnm_read(const rst_source *source, rst_image *image) {
   cursor c = {source, "PNM", 2};
   char kind = (char)source->data[1];
   bool bits = kind == '1' || kind == '4', text = kind <= '3';
   size_t width, height, max = 1;
-  *picture = (rst_picture){0};
   rst_status status = read_size(&c, &width, &height);
   if (status == RST_OK && !bits) status = read_number(&c, "the largest sample", 65535, &max);
   if (status == RST_OK && max == 0) status = rst_source_fail(source, "PNM: the largest sample is 0");
@@ -169,16 +169,12 @@ rst_status rst_pnm_read(const rst_source *source, rst_picture *picture) {
   status = check_left(&c, least_bytes(kind, width, height, (size_t)channels, max > 255));
   if (status == RST_OK)
     status = rst_source_allocate(source, "PNM", width, height, channels,
-                                 max > 255 ? RST_SAMPLE_U16 : RST_SAMPLE_U8, picture);
+                                 max > 255 ? RST_SAMPLE_U16 : RST_SAMPLE_U8, image);
   if (status != RST_OK) return status;
-  if (kind == '1')
-    status = read_text_bits(&c, picture);
-  else if (kind == '4')
-    read_packed_bits(&c, picture);
-  else
-    status = text ? read_text(&c, max, picture) : read_binary(&c, max, picture);
-  if (status != RST_OK) rst_picture_free(picture);
-  return status;
+  if (kind == '1') return read_text_bits(&c, image);
+  if (kind != '4') return text ? read_text(&c, max, image) : read_binary(&c, max, image);
+  read_packed_bits(&c, image);
+  return RST_OK;
 }
 
 /* ---- PFM ----------------------------------------------------------------------------------- */
@@ -211,22 +207,21 @@ static rst_status read_scale(cursor *c, bool *little_endian) {
   return end_header(c);
 }
 
-rst_status rst_pfm_read(const rst_source *source, rst_picture *picture) {
+rst_status rst_pfm_read(const rst_source *source, rst_image *image) {
   cursor c = {source, "PFM", 2};
   size_t width, height, channels = source->data[1] == 'F' ? 3 : 1;
   bool little_endian = false;
-  *picture = (rst_picture){0};
   rst_status status = read_size(&c, &width, &height);
   if (status == RST_OK) status = read_scale(&c, &little_endian);
   if (status == RST_OK) status = rst_source_check_size(source, "PFM", width, height);
   if (status == RST_OK) status = check_left(&c, width * height * channels * sizeof(float));
   if (status == RST_OK)
-    status = rst_source_allocate(source, "PFM", width, height, (int)channels, RST_SAMPLE_F32, picture);
+    status = rst_source_allocate(source, "PFM", width, height, (int)channels, RST_SAMPLE_F32, image);
   if (status != RST_OK) return status;
   size_t row = width * channels;
   for (size_t y = 0; y < height; y++) { /* rows from bottom to top */
     const uint8_t *p = source->data + c.position + (height - 1 - y) * row * sizeof(float);
-    float *out = (float *)picture->samples + y * row;
+    float *out = (float *)image->samples + y * row;
     for (size_t i = 0; i < row; i++, p += sizeof(float)) {
       uint32_t pattern = little_endian ? rst_le32(p) : rst_be32(p);
       memcpy(&out[i], &pattern, sizeof pattern);
@@ -235,25 +230,25 @@ rst_status rst_pfm_read(const rst_source *source, rst_picture *picture) {
   return RST_OK;
 }
 
-rst_status rst_pfm_write(rst_output *output, const rst_picture *picture, rst_error *err) {
-  size_t n = picture->width * (size_t)rst_color_channels(picture->channels);
+rst_status rst_pfm_write(rst_sink *sink, const rst_image *image) {
+  size_t n = image->width * (size_t)rst_color_channels(image->channels);
   float *row = rst_alloc(n, sizeof *row);
   uint8_t *bytes = rst_alloc(n, sizeof *row);
-  rst_status status = row == NULL || bytes == NULL ? rst_fail_memory(err, output->path) : RST_OK;
+  rst_status status = row == NULL || bytes == NULL ? rst_fail_memory(sink->err, sink->path) : RST_OK;
   if (status == RST_OK) {
     char header[PFM_HEADER_SIZE];
-    int length = snprintf(header, sizeof header, "P%c\n%zu %zu\n-1.0\n", n > picture->width ? 'F' : 'f',
-                          picture->width, picture->height);
-    rst_output_write(output, header, (size_t)length);
+    int length = snprintf(header, sizeof header, "P%c\n%zu %zu\n-1.0\n", n > image->width ? 'F' : 'f',
+                          image->width, image->height);
+    rst_sink_write(sink, header, (size_t)length);
   }
-  for (size_t y = picture->height; status == RST_OK && y-- > 0;) {
-    rst_picture_row(picture, y, RST_SAMPLE_F32, false, row);
+  for (size_t y = image->height; status == RST_OK && y-- > 0;) {
+    rst_image_row(image, y, RST_SAMPLE_F32, false, row);
     for (size_t i = 0; i < n; i++) {
       uint32_t pattern;
       memcpy(&pattern, &row[i], sizeof pattern);
       rst_put_le32(bytes + 4 * i, pattern);
     }
-    if (!rst_output_write(output, bytes, 4 * n)) break;
+    if (!rst_sink_write(sink, bytes, 4 * n)) break;
   }
   rst_free(bytes);
   rst_free(row);

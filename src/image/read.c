@@ -1,7 +1,10 @@
-/* Finding out what a picture file is, by its content. */
-#include <string.h>
+/* Reading a picture: finding out what the file is, by its content, and what the readers share. */
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "base/error.h"
+#include "base/memory.h"
+#include "base/options.h"
 #include "image/image.h"
 
 /* A magic number at the beginning or at `offset`. A dot in `magic` stands for any byte. */
@@ -9,7 +12,7 @@ typedef struct signature {
   const char *magic;
   size_t length, offset;
   const char *format; /* with its article, where there is no reader */
-  rst_status (*read)(const rst_source *source, rst_picture *picture);
+  rst_reader read;
 } signature;
 
 #define MAGIC(text) text, sizeof(text) - 1
@@ -64,25 +67,107 @@ static bool matches(const signature *s, const rst_source *source) {
   return true;
 }
 
-static rst_status read_source(const rst_source *source, rst_picture *picture) {
+static rst_status read_source(const rst_source *source, rst_image *image) {
+  char list[RST_FORMAT_LIST];
   if (source->size == 0) return rst_source_fail(source, "is empty");
   for (size_t i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
     const signature *s = &signatures[i];
     if (!matches(s, source)) continue;
-    if (s->read != NULL) return s->read(source, picture);
-    return rst_source_fail(source, "is %s file, expected PNG, JPEG, BMP, TGA, PNM or PFM", s->format);
+    if (s->read != NULL) return s->read(source, image);
+    return rst_source_fail(source, "is %s file, expected %s", s->format, rst_format_list(list));
   }
-  if (rst_tga_plausible(source->data, source->size)) return rst_tga_read(source, picture);
-  return rst_source_fail(source, "unknown content, expected PNG, JPEG, BMP, TGA, PNM or PFM");
+  if (rst_tga_plausible(source->data, source->size)) return rst_tga_read(source, image);
+  return rst_source_fail(source, "unknown content, expected %s", rst_format_list(list));
 }
 
-rst_status rst_picture_read(const char *path, rst_picture *picture, rst_error *err) {
+rst_status rst_image_decode(const char *name, const void *data, size_t size,
+                            const rst_image_read_options *options, rst_image **image, rst_error *err) {
+  rst_image_read_options known;
+  *image = NULL;
+  rst_image_read_options_init(&known);
+  rst_status status = rst_options_read(&known, sizeof known, options, "rst_image_read_options", err);
+  if (status != RST_OK) return status;
+  rst_source source = {name, data, size, err, &known};
+  rst_image *made = rst_alloc_zeroed(1, sizeof *made);
+  if (made == NULL) return rst_fail_memory(err, name);
+  status = read_source(&source, made);
+  if (status == RST_OK)
+    *image = made;
+  else
+    rst_image_free(made);
+  return rst_end(err, status);
+}
+
+rst_status rst_image_read(const char *path, const rst_image_read_options *options, rst_image **image,
+                          rst_error *err) {
   rst_mapping mapping;
-  *picture = (rst_picture){0};
+  *image = NULL;
   rst_status status = rst_map_file(path, RST_ERROR_INPUT, &mapping, err);
   if (status != RST_OK) return status;
-  rst_source source = {path, mapping.data, mapping.size, err};
-  status = read_source(&source, picture);
+  status = rst_image_decode(path, mapping.data, mapping.size, options, image, err);
   rst_unmap_file(&mapping);
   return rst_end(err, status);
+}
+
+/* ---- What the readers share ---------------------------------------------------------------- */
+
+#define FORMAT_MESSAGE(message, format)                                        \
+  va_list args;                                                                \
+  va_start(args, format);                                                      \
+  int written = vsnprintf((message), sizeof(message), format, args);           \
+  va_end(args);                                                                \
+  if (written < 0) (message)[0] = '\0'
+
+void rst_source_complain(const rst_source *source, const char *format, ...) {
+  char message[sizeof source->err->message];
+  FORMAT_MESSAGE(message, format);
+  rst_error_format(source->err, "%s: %s", source->path, message);
+}
+
+void rst_source_warn(const rst_source *source, const char *format, ...) {
+  rst_error line;
+  char message[sizeof line.message];
+  if (source->options == NULL || source->options->warning == NULL) return;
+  FORMAT_MESSAGE(message, format);
+  rst_error_format(&line, "%s: %s", source->path, message);
+  source->options->warning(source->options->user, line.message);
+}
+
+bool rst_source_cancelled(const rst_source *source) {
+  const rst_image_read_options *o = source->options;
+  return o != NULL && o->cancelled != NULL && o->cancelled(o->user);
+}
+
+rst_status rst_source_stopped(const rst_source *source) {
+  return rst_fail(source->err, RST_CANCELLED, "%s: cancelled", source->path);
+}
+
+rst_status rst_source_check_size(const rst_source *source, const char *format, size_t width, size_t height) {
+  const rst_image_read_options *o = source->options;
+  size_t most = o == NULL || o->max_pixels == 0 ? RST_MAX_PIXELS : o->max_pixels;
+  if (width == 0 || height == 0)
+    return rst_source_fail(source, "%s: size %zu x %zu, expected 1 x 1 or more", format, width, height);
+  if (width > RST_MAX_SIDE || height > RST_MAX_SIDE || width > most / height)
+    return rst_source_fail(source, "%s: size %zu x %zu, expected at most %zu pixels and sides of at most %zu",
+                           format, width, height, most, RST_MAX_SIDE);
+  return RST_OK;
+}
+
+rst_status rst_source_check_memory(const rst_source *source, uint64_t bytes) {
+  const rst_image_read_options *o = source->options;
+  if (o == NULL || o->max_memory == 0 || bytes <= o->max_memory) return RST_OK;
+  return rst_fail(source->err, RST_ERROR_MEMORY, "%s: takes %.1f MB to read, more than the limit of %.1f MB",
+                  source->path, (double)bytes / 1e6, (double)o->max_memory / 1e6);
+}
+
+rst_status rst_source_allocate(const rst_source *source, const char *format, size_t width, size_t height,
+                               int channels, rst_sample sample, rst_image *image) {
+  rst_status status = rst_source_check_size(source, format, width, height);
+  size_t pixel = (size_t)channels * rst_sample_size(sample);
+  if (status == RST_OK) status = rst_source_check_memory(source, (uint64_t)width * height * pixel);
+  if (status != RST_OK) return status;
+  image->samples = rst_alloc(width * height, pixel);
+  if (image->samples == NULL) return rst_fail_memory(source->err, source->path);
+  image->width = width, image->height = height, image->channels = channels, image->sample = sample;
+  return RST_OK;
 }

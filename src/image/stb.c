@@ -113,9 +113,8 @@ uint8_t *rst_stb_deflate(const uint8_t *in, size_t size, void *scratch, size_t s
   return out;
 }
 
-rst_status rst_stb_read_jpeg(const rst_source *source, rst_picture *picture) {
+rst_status rst_stb_read_jpeg(const rst_source *source, rst_image *image) {
   int width, height, channels;
-  *picture = (rst_picture){0};
   if (source->size > INT_MAX) return rst_source_fail(source, "JPEG: larger than 2 GiB");
   stbi__err("bad segment", ""); /* as above */
   uint8_t *samples = stbi_load_from_memory(source->data, (int)source->size, &width, &height, &channels, 0);
@@ -124,15 +123,15 @@ rst_status rst_stb_read_jpeg(const rst_source *source, rst_picture *picture) {
   if (samples == NULL && (strcmp(reason, "outofmem") == 0 || strcmp(reason, "unknown image type") == 0))
     return rst_fail_memory(source->err, source->path);
   if (samples == NULL) return rst_source_fail(source, "JPEG: cannot be decoded (%s)", reason);
-  *picture = (rst_picture){(size_t)width, (size_t)height, channels, RST_SAMPLE_U8, samples};
+  *image = (rst_image){(size_t)width, (size_t)height, channels, RST_SAMPLE_U8, samples};
   return RST_OK;
 }
 
-static void write_to_output(void *output, void *data, int size) {
-  rst_output_write(output, data, (size_t)size);
+static void write_to_sink(void *sink, void *data, int size) {
+  rst_sink_write(sink, data, (size_t)size);
 }
 
-bool rst_stb_write_jpeg(rst_output *output, const uint8_t *samples, int width, int height, int channels,
+bool rst_stb_write_jpeg(rst_sink *sink, const uint8_t *samples, int width, int height, int channels,
                         int quality) {
-  return stbi_write_jpg_to_func(write_to_output, output, width, height, channels, samples, quality) != 0;
+  return stbi_write_jpg_to_func(write_to_sink, sink, width, height, channels, samples, quality) != 0;
 }

@@ -18,11 +18,11 @@ uint8_t *rst_stb_deflate(const uint8_t *in, size_t size, void *scratch, size_t s
                          size_t *out_size);
 
 /* Decodes a JPEG file whose structure rst_jpeg_read has checked. */
-rst_status rst_stb_read_jpeg(const rst_source *source, rst_picture *picture);
+rst_status rst_stb_read_jpeg(const rst_source *source, rst_image *image);
 
 /* Encodes interleaved 8-bit samples (1 to 4 channels, alpha is ignored) and writes them. False when stb
  * refuses. */
-bool rst_stb_write_jpeg(rst_output *output, const uint8_t *samples, int width, int height, int channels,
+bool rst_stb_write_jpeg(rst_sink *sink, const uint8_t *samples, int width, int height, int channels,
                         int quality);
 
 #endif

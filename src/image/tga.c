@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "image/image.h"
 
-enum { HEADER = 18, FOOTER = 26, TGA_MAX_SIDE = 65535 };
+enum { HEADER = 18, FOOTER = 26 };
 enum { PALETTE = 1, COLOR = 2, GREY = 3, RUN_LENGTH = 8 }; /* RUN_LENGTH is added to the others */
 enum { ALPHA_BITS = 15, RIGHT_TO_LEFT = 16, TOP_DOWN = 32, INTERLEAVING = 192 }; /* of the descriptor */
 
@@ -78,16 +78,16 @@ static rst_status cut_off(const tga *t) {
 }
 
 /* Where the i-th stored pixel belongs. */
-static uint8_t *place(const tga *t, rst_picture *picture, size_t i) {
+static uint8_t *place(const tga *t, rst_image *image, size_t i) {
   size_t x = i % t->width, y = i / t->width;
   if ((t->descriptor & RIGHT_TO_LEFT) != 0) x = t->width - 1 - x;
   if ((t->descriptor & TOP_DOWN) == 0) y = t->height - 1 - y;
-  return (uint8_t *)picture->samples + (y * t->width + x) * (size_t)t->channels;
+  return (uint8_t *)image->samples + (y * t->width + x) * (size_t)t->channels;
 }
 
 /* Packets: a byte of 0 to 127 and as many pixels plus one, or of 128 to 255 and one pixel for as many minus
  * 127. An unpacked file is read as packets, too, that have no first byte. */
-static rst_status read_pixels(const tga *t, rst_picture *picture) {
+static rst_status read_pixels(const tga *t, rst_image *image) {
   const rst_source *s = t->source;
   size_t position = t->position, step = bytes_of(t->bits), count = t->width * t->height;
   for (size_t i = 0; i < count;) {
@@ -100,7 +100,7 @@ static rst_status read_pixels(const tga *t, rst_picture *picture) {
     }
     for (size_t k = 0; k < run && i < count; k++, i++) {
       if (s->size - position < step) return cut_off(t);
-      rst_status status = get_pixel(t, s->data + position, place(t, picture, i));
+      rst_status status = get_pixel(t, s->data + position, place(t, image, i));
       if (status != RST_OK) return status;
       if (!repeated) position += step;
     }
@@ -131,45 +131,39 @@ static rst_status read_header(tga *t) {
   return t->position > t->source->size || left < need ? cut_off(t) : RST_OK;
 }
 
-rst_status rst_tga_read(const rst_source *source, rst_picture *picture) {
+rst_status rst_tga_read(const rst_source *source, rst_image *image) {
   tga t = {.source = source};
-  *picture = (rst_picture){0};
   if (!rst_tga_plausible(source->data, source->size)) return rst_source_fail(source, "TGA: bad header");
   rst_status status = read_header(&t);
   if (status == RST_OK)
-    status = rst_source_allocate(source, "TGA", t.width, t.height, t.channels, RST_SAMPLE_U8, picture);
-  if (status == RST_OK) status = read_pixels(&t, picture);
-  if (status != RST_OK) rst_picture_free(picture);
-  return status;
+    status = rst_source_allocate(source, "TGA", t.width, t.height, t.channels, RST_SAMPLE_U8, image);
+  return status == RST_OK ? read_pixels(&t, image) : status;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
-rst_status rst_tga_write(rst_output *output, const rst_picture *picture, rst_error *err) {
-  size_t channels = (size_t)picture->channels, width = picture->width;
-  if (width > TGA_MAX_SIDE || picture->height > TGA_MAX_SIDE)
-    return rst_fail(err, RST_ERROR_OUTPUT, "%s: TGA: size %zu x %zu, expected sides of at most %d",
-                    output->path, width, picture->height, TGA_MAX_SIDE);
+rst_status rst_tga_write(rst_sink *sink, const rst_image *image) {
+  size_t channels = (size_t)image->channels, width = image->width;
   uint8_t *row = rst_alloc(width, channels);
-  if (row == NULL) return rst_fail_memory(err, output->path);
+  if (row == NULL) return rst_fail_memory(sink->err, sink->path);
   uint8_t header[HEADER] = {0};
   header[2] = channels >= 3 ? COLOR : GREY;
   rst_put_le16(header + 12, (uint32_t)width);
-  rst_put_le16(header + 14, (uint32_t)picture->height);
+  rst_put_le16(header + 14, (uint32_t)image->height);
   header[16] = (uint8_t)(8 * channels);
-  header[17] = (uint8_t)(TOP_DOWN | (rst_has_alpha(picture->channels) ? 8 : 0));
-  rst_output_write(output, header, sizeof header);
-  for (size_t y = 0; y < picture->height; y++) {
-    rst_picture_row(picture, y, RST_SAMPLE_U8, true, row);
+  header[17] = (uint8_t)(TOP_DOWN | (rst_has_alpha(image->channels) ? 8 : 0));
+  rst_sink_write(sink, header, sizeof header);
+  for (size_t y = 0; y < image->height; y++) {
+    rst_image_row(image, y, RST_SAMPLE_U8, true, row);
     for (size_t x = 0; channels >= 3 && x < width; x++) { /* BGR */
       uint8_t red = row[x * channels];
       row[x * channels] = row[x * channels + 2];
       row[x * channels + 2] = red;
     }
-    if (!rst_output_write(output, row, width * channels)) break;
+    if (!rst_sink_write(sink, row, width * channels)) break;
   }
   static const uint8_t footer[FOOTER + 1] = "\0\0\0\0\0\0\0\0TRUEVISION-XFILE.";
-  rst_output_write(output, footer, FOOTER);
+  rst_sink_write(sink, footer, FOOTER);
   rst_free(row);
   return RST_OK;
 }

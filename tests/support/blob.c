@@ -61,22 +61,24 @@ blob blob_of_file(const char *path) {
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-static rst_status read_copy(const uint8_t *data, size_t size, blob_reader reader, rst_picture *picture,
+static rst_status read_copy(const uint8_t *data, size_t size, blob_reader reader, rst_image *picture,
                             rst_error *err) {
   uint8_t *copy = malloc(size == 0 ? 1 : size);
   assert_non_null(copy);
   if (size > 0) memcpy(copy, data, size);
-  rst_source source = {"file", copy, size, err};
+  rst_source source = {.path = "file", .data = copy, .size = size, .err = err};
+  *picture = (rst_image){0};
   rst_status status = reader(&source, picture);
+  if (status != RST_OK) rst_image_clear(picture);
   free(copy);
   return status;
 }
 
-rst_status blob_read(const blob *b, blob_reader reader, rst_picture *picture, rst_error *err) {
+rst_status blob_read(const blob *b, blob_reader reader, rst_image *picture, rst_error *err) {
   return read_copy(b->data, b->size, reader, picture, err);
 }
 
-static void assert_input_error(rst_status status, const rst_picture *picture, const rst_error *err) {
+static void assert_input_error(rst_status status, const rst_image *picture, const rst_error *err) {
   assert_int_equal(status, RST_ERROR_INPUT);
   assert_null(picture->samples);
   assert_int_equal(picture->width, 0);
@@ -84,7 +86,7 @@ static void assert_input_error(rst_status status, const rst_picture *picture, co
 }
 
 void blob_assert_refused(const blob *b, blob_reader reader, const char *message) {
-  rst_picture picture;
+  rst_image picture;
   rst_error err = {.message = ""};
   rst_status status = blob_read(b, reader, &picture, &err);
   assert_string_equal(err.message + (strlen(err.message) < 6 ? 0 : 6), message);
@@ -93,7 +95,7 @@ void blob_assert_refused(const blob *b, blob_reader reader, const char *message)
 
 void blob_assert_beginnings_refused(const blob *b, blob_reader reader, size_t from) {
   for (size_t size = from; size < b->size; size++) {
-    rst_picture picture;
+    rst_image picture;
     rst_error err = {.message = ""};
     rst_status status = read_copy(b->data, size, reader, &picture, &err);
     if (status == RST_OK) fail_msg("%zu of %zu bytes were enough", size, b->size);
@@ -105,14 +107,14 @@ void blob_damage(const blob *b, blob_reader reader) {
   static const uint8_t masks[] = {0x01, 0x10, 0x80, 0xff};
   for (size_t i = 0; i < b->size; i++)
     for (size_t m = 0; m < sizeof masks; m++) {
-      rst_picture picture;
+      rst_image picture;
       rst_error err = {.message = ""};
       b->data[i] ^= masks[m];
       rst_status status = blob_read(b, reader, &picture, &err);
       b->data[i] ^= masks[m];
       if (status == RST_OK) {
         assert_non_null(picture.samples);
-        rst_picture_free(&picture);
+        rst_image_clear(&picture);
       } else if (status != RST_ERROR_MEMORY) {
         assert_input_error(status, &picture, &err);
       }

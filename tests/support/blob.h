@@ -23,10 +23,10 @@ void blob_free(blob *b);
 /* The content of a file. */
 blob blob_of_file(const char *path);
 
-typedef rst_status (*blob_reader)(const rst_source *source, rst_picture *picture);
+typedef rst_status (*blob_reader)(const rst_source *source, rst_image *picture);
 
 /* Runs the reader on a copy that ends where the blob end, so that AddressSanitizer sees a step beyond. */
-rst_status blob_read(const blob *b, blob_reader reader, rst_picture *picture, rst_error *err);
+rst_status blob_read(const blob *b, blob_reader reader, rst_image *picture, rst_error *err);
 /* The reader must refuse the bytes with RST_ERROR_INPUT and the message `file: MESSAGE`. */
 void blob_assert_refused(const blob *b, blob_reader reader, const char *message);
 /* Every proper beginning of the bytes that has `from` bytes or more must be refused. */

@@ -14,6 +14,7 @@
 
 #include "image/png.h"
 #include "restormer.h"
+#include "support/pictures.h"
 
 static const char USAGE[] =
     "usage: fuzz [options] FILE...\n"
@@ -229,16 +230,16 @@ static void check_answer(rst_status status, rst_status expected, const rst_error
 }
 
 static void read_picture(const char *path) {
-  rst_picture picture;
+  rst_image picture;
   rst_error err = {{0}};
-  rst_status status = rst_picture_read(path, &picture, &err);
+  rst_status status = picture_read(path, &picture, &err);
   check_answer(status, RST_ERROR_INPUT, &err);
   if (status != RST_OK) return;
   size_t n = picture.width * picture.height * (size_t)picture.channels * rst_sample_size(picture.sample);
   const volatile uint8_t *samples = picture.samples;
   for (size_t i = 0; i < n; i += 64) (void)samples[i];
   (void)samples[n - 1]; /* all of it is there */
-  rst_picture_free(&picture);
+  rst_image_clear(&picture);
 }
 
 static rst_status open_weights(const char *path, bool verified) {

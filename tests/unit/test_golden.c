@@ -7,6 +7,7 @@
 #include "support/cmocka_all.h"
 #include "support/model_fixture.h"
 #include "support/oracle.h"
+#include "support/pictures.h"
 
 /* Both programs round to float32; outputs reach 3. */
 static const double ENGINE_TOLERANCE = 1e-5, ORACLE_TOLERANCE = 2e-6;
@@ -26,9 +27,9 @@ typedef struct golden {
 static int add_planes(golden *g, const char *file, int planes) {
   char path[PATH];
   snprintf(path, sizeof path, "tests/data/golden/%s/%s", g->name, file);
-  rst_picture picture;
+  rst_image picture;
   rst_error err;
-  if (rst_picture_read(path, &picture, &err) != RST_OK) fail_msg("%s", err.message);
+  if (picture_read(path, &picture, &err) != RST_OK) fail_msg("%s", err.message);
   assert_int_equal(picture.sample, RST_SAMPLE_U8);
   const size_t channels = (size_t)picture.channels, pixels = picture.width * picture.height;
   if (planes == 0) {
@@ -43,7 +44,7 @@ static int add_planes(golden *g, const char *file, int planes) {
     for (size_t p = 0; p < pixels; p++)
       g->input[((size_t)planes + c) * pixels + p] =
           (float)((const uint8_t *)picture.samples)[p * channels + c] / 255.0F;
-  rst_picture_free(&picture);
+  rst_image_clear(&picture);
   return planes + (int)channels;
 }
 

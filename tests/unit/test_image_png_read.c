@@ -23,12 +23,12 @@ static unsigned scaled(unsigned stored, int depth) {
   return depth == 16 ? stored : stored * (255 / max);
 }
 
-static unsigned sample_of(const rst_picture *p, unsigned x, unsigned y, unsigned c) {
+static unsigned sample_of(const rst_image *p, unsigned x, unsigned y, unsigned c) {
   size_t i = (y * p->width + x) * (size_t)p->channels + c;
   return p->sample == RST_SAMPLE_U16 ? ((uint16_t *)p->samples)[i] : ((uint8_t *)p->samples)[i];
 }
 
-static void read_ok(const blob *file, rst_picture *picture) {
+static void read_ok(const blob *file, rst_image *picture) {
   rst_error err = {.message = ""};
   if (blob_read(file, rst_png_read, picture, &err) != RST_OK) fail_msg("%s", err.message);
 }
@@ -36,7 +36,7 @@ static void read_ok(const blob *file, rst_picture *picture) {
 static void check_kind(size_t kind, uint32_t width, uint32_t height, int interlace) {
   int depth = kinds[kind].depth;
   blob file = blob_png(width, height, depth, kinds[kind].color_type, interlace, pattern, NULL);
-  rst_picture p;
+  rst_image p;
   read_ok(&file, &p);
   assert_int_equal(p.width, width);
   assert_int_equal(p.height, height);
@@ -46,7 +46,7 @@ static void check_kind(size_t kind, uint32_t width, uint32_t height, int interla
     for (unsigned x = 0; x < width; x++)
       for (unsigned c = 0; c < (unsigned)p.channels; c++)
         assert_int_equal(sample_of(&p, x, y, c), scaled(pattern(x, y, c), depth));
-  rst_picture_free(&p);
+  rst_image_clear(&p);
   blob_free(&file);
 }
 
@@ -74,7 +74,7 @@ static void check_palette(int depth, int interlace, size_t alphas) {
   static const unsigned colors[4][4] = {{1, 2, 3, 0}, {40, 50, 60, 128}, {255, 254, 253, 255}, {9, 8, 7, 77}};
   blob chunks = palette_chunks(4, alphas),
        file = blob_png(7, 5, depth, PALETTE, interlace, index_of, &chunks);
-  rst_picture p;
+  rst_image p;
   read_ok(&file, &p);
   assert_int_equal(p.channels, alphas > 0 ? 4 : 3);
   assert_int_equal(p.sample, RST_SAMPLE_U8);
@@ -85,7 +85,7 @@ static void check_palette(int depth, int interlace, size_t alphas) {
         bool opaque = c == 3 && index >= alphas; /* a short tRNS chunk */
         assert_int_equal(sample_of(&p, x, y, c), opaque ? 255 : colors[index][c]);
       }
-  rst_picture_free(&p);
+  rst_image_clear(&p);
   blob_free(&file);
   blob_free(&chunks);
 }
@@ -104,7 +104,7 @@ static void check_transparent_color(int color_type, int depth) {
   for (unsigned c = 0; c < channels; c++) blob_be16(&color, pattern(1, 2, c) & mask);
   blob_png_chunk(&chunk, "tRNS", color.data, color.size);
   blob file = blob_png(4, 4, depth, color_type, 0, pattern, &chunk);
-  rst_picture p;
+  rst_image p;
   read_ok(&file, &p);
   assert_int_equal(p.channels, channels + 1);
   for (unsigned y = 0; y < 4; y++)
@@ -115,7 +115,7 @@ static void check_transparent_color(int color_type, int depth) {
       assert_int_equal(sample_of(&p, x, y, channels), same ? 0 : depth == 16 ? 65535 : 255);
       assert_int_equal(sample_of(&p, x, y, 0), scaled(pattern(x, y, 0), depth));
     }
-  rst_picture_free(&p);
+  rst_image_clear(&p);
   blob_free(&file);
   blob_free(&chunk);
   blob_free(&color);
@@ -140,10 +140,10 @@ static void test_pixels_in_several_chunks_and_unknown_chunks_between_others(void
   blob_png_chunk(&file, "tIME", "1234567", 7);
   blob_png_chunk(&file, "IEND", NULL, 0);
   blob_text(&file, "what follows does not matter");
-  rst_picture p;
+  rst_image p;
   read_ok(&file, &p);
   assert_memory_equal(p.samples, "\1\2\3", 3);
-  rst_picture_free(&p);
+  rst_image_clear(&p);
   blob_free(&file);
   blob_free(&zlib);
   blob_free(&raw);
@@ -162,7 +162,7 @@ static void test_every_damaged_byte_is_noticed(void **state) {
   (void)state;
   blob file = blob_png(5, 4, 8, RGB, 0, pattern, NULL);
   for (size_t i = 8; i < file.size; i++) {
-    rst_picture p;
+    rst_image p;
     rst_error err;
     file.data[i] ^= 0x04;
     assert_int_equal(blob_read(&file, rst_png_read, &p, &err), RST_ERROR_INPUT);
@@ -186,9 +186,9 @@ static void test_bad_headers_are_refused(void **state) {
   refused_header(5, 0, 8, RGB, 0, "PNG: size 5 x 0, expected 1 x 1 or more");
   refused_header(
       100000, 100000, 8, GREY, 0,
-      "PNG: size 100000 x 100000, expected at most 268435456 pixels and sides of at most 16777216");
+      "PNG: size 100000 x 100000, expected at most 1073741824 pixels and sides of at most 16777216");
   refused_header(0xffffffff, 1, 8, GREY, 0,
-                 "PNG: size 4294967295 x 1, expected at most 268435456 pixels and sides of at most 16777216");
+                 "PNG: size 4294967295 x 1, expected at most 1073741824 pixels and sides of at most 16777216");
   refused_header(1, 1, 4, RGB, 0, "PNG: colour type 2 with 4 bits, which does not exist");
   refused_header(1, 1, 16, PALETTE, 0, "PNG: colour type 3 with 16 bits, which does not exist");
   refused_header(1, 1, 3, GREY, 0, "PNG: colour type 0 with 3 bits, which does not exist");
@@ -329,9 +329,9 @@ static void test_small_file_of_a_huge_picture_takes_no_memory(void **state) {
 /* ---- Out of memory ------------------------------------------------------------------------- */
 
 static rst_status read_once(void *file, rst_error *err) {
-  rst_picture p;
+  rst_image p;
   rst_status status = blob_read(file, rst_png_read, &p, err);
-  if (status == RST_OK) rst_picture_free(&p);
+  if (status == RST_OK) rst_image_clear(&p);
   return status;
 }
 

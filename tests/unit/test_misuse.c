@@ -7,6 +7,7 @@
 
 #include "support/cmocka_all.h"
 #include "support/model_fixture.h"
+#include "support/pictures.h"
 
 enum { HEIGHT = 9, WIDTH = 14 };
 
@@ -240,29 +241,29 @@ static void weights_that_are_not_finite(void **state) {
   random_model_free(&weights);
 }
 
-/* ---- rst_restore_picture ---------------------------------------------------------------------------------
+/* ---- rst_restore_image ---------------------------------------------------------------------------------
  */
 
-static rst_picture new_picture(size_t width, size_t height, int channels) {
-  rst_picture p = {.width = width, .height = height, .channels = channels, .sample = RST_SAMPLE_F32};
+static rst_image new_picture(size_t width, size_t height, int channels) {
+  rst_image p = {.width = width, .height = height, .channels = channels, .sample = RST_SAMPLE_F32};
   p.samples = fixture_alloc(width * height * (size_t)channels, sizeof(float));
   return p;
 }
 
-static void expect_picture_error(const rst_model *model, const rst_picture *input, const rst_picture *right,
+static void expect_picture_error(const rst_model *model, const rst_image *input, const rst_image *right,
                                  rst_status expected, const char *message) {
-  rst_picture output;
+  rst_image output;
   rst_error err;
   memset(&output, 0x55, sizeof output);
-  expect_error(rst_restore_picture(model, input, right, RST_SAMPLE_U8, &output, NULL, &err), &err, expected,
+  expect_error(picture_restore(model, input, right, RST_SAMPLE_U8, &output, NULL, &err), &err, expected,
                message);
-  const rst_picture empty = {0};
+  const rst_image empty = {0};
   assert_memory_equal(&output, &empty, sizeof empty);
 }
 
 static void pictures_that_do_not_fit(void **state) {
   (void)state;
-  rst_picture picture = new_picture(WIDTH, HEIGHT, 3), small = new_picture(WIDTH, HEIGHT - 1, 3), empty = {0};
+  rst_image picture = new_picture(WIDTH, HEIGHT, 3), small = new_picture(WIDTH, HEIGHT - 1, 3), empty = {0};
   expect_picture_error(rgb, &empty, NULL, RST_ERROR_USAGE, "the input picture is empty");
   expect_picture_error(dual, &picture, &empty, RST_ERROR_USAGE, "the right picture is empty");
   expect_picture_error(dual, &empty, &picture, RST_ERROR_USAGE, "the left picture is empty");
@@ -280,8 +281,8 @@ static void pictures_that_do_not_fit(void **state) {
   ((float *)picture.samples)[3 * (2 * WIDTH + 5) + 1] = -INFINITY;
   expect_picture_error(dual, &small, &picture, RST_ERROR_INPUT,
                        "the right picture has a sample that is not finite at (5, 2)");
-  rst_picture_free(&picture);
-  rst_picture_free(&small);
+  rst_image_clear(&picture);
+  rst_image_clear(&small);
 }
 
 int main(void) {

@@ -4,6 +4,7 @@
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/model_fixture.h"
+#include "support/pictures.h"
 
 enum { HEIGHT = 9, WIDTH = 14 };
 
@@ -76,24 +77,24 @@ static void plan_without_memory(void **state) {
 
 typedef struct picture_run {
   const rst_model *model;
-  rst_picture input;
-  const rst_picture *right;
+  rst_image input;
+  const rst_image *right;
 } picture_run;
 
-static rst_picture new_picture(size_t width, size_t height, int channels) {
-  rst_picture p = {.width = width, .height = height, .channels = channels, .sample = RST_SAMPLE_F32};
+static rst_image new_picture(size_t width, size_t height, int channels) {
+  rst_image p = {.width = width, .height = height, .channels = channels, .sample = RST_SAMPLE_F32};
   p.samples = fixture_alloc(width * height * (size_t)channels, sizeof(float));
   return p;
 }
 
 static rst_status restore_picture_with(void *user, rst_error *err) {
   const picture_run *r = user;
-  rst_picture output;
+  rst_image output;
   const rst_restore_options options = {.threads = 1};
   const rst_status status =
-      rst_restore_picture(r->model, &r->input, r->right, RST_SAMPLE_U8, &output, &options, err);
+      picture_restore(r->model, &r->input, r->right, RST_SAMPLE_U8, &output, &options, err);
   assert_int_equal(output.samples == NULL, status != RST_OK);
-  rst_picture_free(&output);
+  rst_image_clear(&output);
   return status;
 }
 
@@ -104,8 +105,8 @@ static void restore_picture_without_memory(void **state) {
   views.right = &views.input;
   assert_true(fail_each_alloc(restore_picture_with, &grey) > 5);
   assert_true(fail_each_alloc(restore_picture_with, &views) > 5);
-  rst_picture_free(&grey.input);
-  rst_picture_free(&views.input);
+  rst_image_clear(&grey.input);
+  rst_image_clear(&views.input);
 }
 
 int main(void) {

@@ -2,8 +2,9 @@
  * and how often is what matters. */
 #define rst_restore stand_in_restore
 #define rst_model_architecture stand_in_architecture
-#define rst_restore_picture tested_restore_picture
-#include "api/restore_picture.c"
+#define rst_restore_image tested_restore_image
+#define rst_restore_image_held tested_restore_image_held
+#include "api/restore_image.c"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/pictures.h"
@@ -62,6 +63,16 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
   return network.status;
 }
 
+/* As picture_restore. */
+static rst_status restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
+                                rst_sample sample, rst_image *output, const rst_restore_options *options,
+                                rst_error *err) {
+  rst_image *image;
+  rst_status status = rst_restore_image(model, input, right, sample, &image, options, err);
+  *output = picture_take(image);
+  return status;
+}
+
 static rst_model model_of(int in_channels, int out_channels, bool dual_pixel) {
   rst_model m = {
       .architecture = {.in_channels = in_channels, .out_channels = out_channels, .dual_pixel = dual_pixel}};
@@ -74,7 +85,7 @@ static int reset(void **state) {
   return 0;
 }
 
-static float sample_at(const rst_picture *p, size_t pixel, int c) {
+static float sample_at(const rst_image *p, size_t pixel, int c) {
   float v;
   size_t i = pixel * (size_t)p->channels + (size_t)c, size = rst_sample_size(p->sample);
   rst_convert_samples((const uint8_t *)p->samples + i * size, p->sample, 1, &v, RST_SAMPLE_F32, 1, 1);
@@ -82,11 +93,11 @@ static float sample_at(const rst_picture *p, size_t pixel, int c) {
 }
 
 /* Restores, checks shape, alpha and the number of runs; free the result. */
-static rst_picture restore(const rst_model *model, const rst_picture *input, const rst_picture *right,
+static rst_image restore(const rst_model *model, const rst_image *input, const rst_image *right,
                            rst_sample sample, int runs) {
-  rst_picture output;
+  rst_image output;
   rst_error err = {.message = ""};
-  if (rst_restore_picture(model, input, right, sample, &output, NULL, &err) != RST_OK)
+  if (restore_image(model, input, right, sample, &output, NULL, &err) != RST_OK)
     fail_msg("%s", err.message);
   assert_int_equal(output.width, input->width);
   assert_int_equal(output.height, input->height);
@@ -106,14 +117,14 @@ static void assert_sample(float actual, float wanted, rst_sample sample) {
 static void check_plain(int channels, rst_sample from, rst_sample to) {
   int colors = rst_color_channels(channels);
   rst_model model = model_of(colors, colors, false);
-  rst_picture in = picture_random(5, 4, channels, from, 1), out = restore(&model, &in, NULL, to, 1);
+  rst_image in = picture_random(5, 4, channels, from, 1), out = restore(&model, &in, NULL, to, 1);
   for (size_t i = 0; i < 20; i++) {
     for (int c = 0; c < colors; c++)
       assert_sample(sample_at(&out, i, c), expected(sample_at(&in, i, c), 0, c), to);
     if (channels > colors) assert_sample(sample_at(&out, i, colors), sample_at(&in, i, colors), to);
   }
-  rst_picture_free(&out);
-  rst_picture_free(&in);
+  rst_image_clear(&out);
+  rst_image_clear(&in);
 }
 
 static void test_pictures_like_the_model_take_one_run(void **state) {
@@ -127,16 +138,16 @@ static void test_pictures_like_the_model_take_one_run(void **state) {
 static void test_alpha_is_untouched(void **state) {
   (void)state;
   rst_model model = model_of(3, 3, false);
-  rst_picture in = picture_random(16, 16, 4, RST_SAMPLE_U8, 1),
+  rst_image in = picture_random(16, 16, 4, RST_SAMPLE_U8, 1),
               same = restore(&model, &in, NULL, RST_SAMPLE_U8, 1);
-  rst_picture wide = restore(&model, &in, NULL, RST_SAMPLE_U16, 1);
+  rst_image wide = restore(&model, &in, NULL, RST_SAMPLE_U16, 1);
   for (size_t i = 3; i < 1024; i += 4) {
     assert_int_equal(((uint8_t *)same.samples)[i], ((uint8_t *)in.samples)[i]);
     assert_int_equal(((uint16_t *)wide.samples)[i], 257 * ((uint8_t *)in.samples)[i]);
   }
-  rst_picture_free(&wide);
-  rst_picture_free(&same);
-  rst_picture_free(&in);
+  rst_image_clear(&wide);
+  rst_image_clear(&same);
+  rst_image_clear(&in);
 }
 
 static void test_grey_pictures_run_as_three_equal_channels_and_stay_grey(void **state) {
@@ -144,14 +155,14 @@ static void test_grey_pictures_run_as_three_equal_channels_and_stay_grey(void **
   rst_model model = model_of(3, 3, false);
   for (int channels = 1; channels <= 2; channels++)
     for (int to = RST_SAMPLE_U8; to <= RST_SAMPLE_F32; to++) {
-      rst_picture in = picture_random(5, 4, channels, RST_SAMPLE_U8, 1);
-      rst_picture out = restore(&model, &in, NULL, (rst_sample)to, 1);
+      rst_image in = picture_random(5, 4, channels, RST_SAMPLE_U8, 1);
+      rst_image out = restore(&model, &in, NULL, (rst_sample)to, 1);
       for (size_t i = 0; i < 20; i++) { /* the mean of the channels */
         assert_sample(sample_at(&out, i, 0), expected(sample_at(&in, i, 0), 0, 1), (rst_sample)to);
         if (channels == 2) assert_sample(sample_at(&out, i, 1), sample_at(&in, i, 1), (rst_sample)to);
       }
-      rst_picture_free(&out);
-      rst_picture_free(&in);
+      rst_image_clear(&out);
+      rst_image_clear(&in);
     }
 }
 
@@ -159,24 +170,24 @@ static void test_colour_pictures_run_channel_by_channel_on_a_grey_model(void **s
   (void)state;
   rst_model model = model_of(1, 1, false);
   for (int channels = 3; channels <= 4; channels++) {
-    rst_picture in = picture_random(5, 4, channels, RST_SAMPLE_U16, 1),
+    rst_image in = picture_random(5, 4, channels, RST_SAMPLE_U16, 1),
                 out = restore(&model, &in, NULL, RST_SAMPLE_F32, 3);
     for (size_t i = 0; i < 20; i++) {
       for (int c = 0; c < 3; c++)
         assert_sample(sample_at(&out, i, c), expected(sample_at(&in, i, c), 0, 0), RST_SAMPLE_F32);
       if (channels == 4) assert_sample(sample_at(&out, i, 3), sample_at(&in, i, 3), RST_SAMPLE_F32);
     }
-    rst_picture_free(&out);
-    rst_picture_free(&in);
+    rst_image_clear(&out);
+    rst_image_clear(&in);
   }
 }
 
 static void check_views(int left_channels, int right_channels, int view_channels) {
   rst_model model = model_of(2 * view_channels, view_channels, true);
   int colors = rst_color_channels(left_channels);
-  rst_picture left = picture_random(5, 4, left_channels, RST_SAMPLE_U8, 1);
-  rst_picture right = picture_random(5, 4, right_channels, RST_SAMPLE_U16, 2);
-  rst_picture out = restore(&model, &left, &right, RST_SAMPLE_F32, colors > view_channels ? 3 : 1);
+  rst_image left = picture_random(5, 4, left_channels, RST_SAMPLE_U8, 1);
+  rst_image right = picture_random(5, 4, right_channels, RST_SAMPLE_U16, 2);
+  rst_image out = restore(&model, &left, &right, RST_SAMPLE_F32, colors > view_channels ? 3 : 1);
   for (size_t i = 0; i < 20; i++)
     for (int c = 0; c < colors; c++) {
       float l = sample_at(&left, i, c), r = 0;
@@ -192,9 +203,9 @@ static void check_views(int left_channels, int right_channels, int view_channels
                                                 : c),
                     RST_SAMPLE_F32);
     }
-  rst_picture_free(&out);
-  rst_picture_free(&right);
-  rst_picture_free(&left);
+  rst_image_clear(&out);
+  rst_image_clear(&right);
+  rst_image_clear(&left);
 }
 
 static void test_two_views_of_any_kind(void **state) {
@@ -224,12 +235,12 @@ static void test_progress_counts_all_runs_as_one(void **state) {
   rst_model model = model_of(1, 1, false);
   record r = {0};
   rst_restore_options options = {.progress = on_progress, .user = &r};
-  rst_picture in = picture_random(2, 2, 3, RST_SAMPLE_U8, 1), out;
-  assert_int_equal(rst_restore_picture(&model, &in, NULL, RST_SAMPLE_U8, &out, &options, NULL), RST_OK);
+  rst_image in = picture_random(2, 2, 3, RST_SAMPLE_U8, 1), out;
+  assert_int_equal(restore_image(&model, &in, NULL, RST_SAMPLE_U8, &out, &options, NULL), RST_OK);
   assert_int_equal(r.calls, 6);
   for (size_t i = 0; i < 6; i++) assert_true(fabs(r.fractions[i] - wanted[i]) < 1e-12);
-  rst_picture_free(&out);
-  rst_picture_free(&in);
+  rst_image_clear(&out);
+  rst_image_clear(&in);
 }
 
 static void test_cancelling_stops_at_once(void **state) {
@@ -237,21 +248,21 @@ static void test_cancelling_stops_at_once(void **state) {
   rst_model model = model_of(1, 1, false);
   record r = {.stop_at = 3};
   rst_restore_options options = {.progress = on_progress, .user = &r};
-  rst_picture in = picture_random(2, 2, 3, RST_SAMPLE_U8, 1), out;
-  assert_int_equal(rst_restore_picture(&model, &in, NULL, RST_SAMPLE_U8, &out, &options, NULL),
+  rst_image in = picture_random(2, 2, 3, RST_SAMPLE_U8, 1), out;
+  assert_int_equal(restore_image(&model, &in, NULL, RST_SAMPLE_U8, &out, &options, NULL),
                    RST_CANCELLED);
   assert_int_equal(network.runs, 2);
   assert_null(out.samples);
-  rst_picture_free(&in);
+  rst_image_clear(&in);
 }
 
 /* ---- Errors -------------------------------------------------------------------------------- */
 
-static void assert_refused(const rst_model *model, const rst_picture *in, const rst_picture *right,
+static void assert_refused(const rst_model *model, const rst_image *in, const rst_image *right,
                            rst_status status, const char *message) {
-  rst_picture out;
+  rst_image out;
   rst_error err = {.message = ""};
-  assert_int_equal(rst_restore_picture(model, in, right, RST_SAMPLE_U8, &out, NULL, &err), status);
+  assert_int_equal(restore_image(model, in, right, RST_SAMPLE_U8, &out, NULL, &err), status);
   assert_string_equal(err.message, message);
   assert_null(out.samples);
   assert_int_equal(network.runs, 0);
@@ -261,7 +272,7 @@ static void test_what_does_not_fit_is_refused(void **state) {
   (void)state;
   rst_model rgb = model_of(3, 3, false), dual = model_of(6, 3, true), odd = model_of(5, 3, false),
             twice = model_of(6, 6, true);
-  rst_picture in = picture_random(4, 3, 3, RST_SAMPLE_U8, 1),
+  rst_image in = picture_random(4, 3, 3, RST_SAMPLE_U8, 1),
               other = picture_random(3, 4, 3, RST_SAMPLE_U8, 1), empty = {0};
   assert_refused(&dual, &in, NULL, RST_ERROR_USAGE, "the model needs the right view of a dual-pixel picture");
   assert_refused(&rgb, &in, &in, RST_ERROR_USAGE,
@@ -274,14 +285,14 @@ static void test_what_does_not_fit_is_refused(void **state) {
                  "the model takes 6 channels and gives 6, expected 2 or 6 and 1 or 3");
   assert_refused(&rgb, &empty, NULL, RST_ERROR_USAGE, "the input picture is empty");
   assert_refused(&dual, &in, &empty, RST_ERROR_USAGE, "the right picture is empty");
-  rst_picture_free(&other);
-  rst_picture_free(&in);
+  rst_image_clear(&other);
+  rst_image_clear(&in);
 }
 
 static void test_samples_that_are_not_finite_are_refused(void **state) {
   (void)state;
   rst_model rgb = model_of(3, 3, false), dual = model_of(6, 3, true);
-  rst_picture in = picture_random(4, 3, 3, RST_SAMPLE_F32, 1),
+  rst_image in = picture_random(4, 3, 3, RST_SAMPLE_F32, 1),
               good = picture_random(4, 3, 3, RST_SAMPLE_F32, 1);
   ((float *)in.samples)[3 * (1 * 4 + 2) + 1] = (float)NAN;
   assert_refused(&rgb, &in, NULL, RST_ERROR_INPUT,
@@ -291,33 +302,33 @@ static void test_samples_that_are_not_finite_are_refused(void **state) {
   ((float *)in.samples)[3 * (1 * 4 + 2) + 1] = -(float)INFINITY;
   assert_refused(&dual, &good, &in, RST_ERROR_INPUT,
                  "the right picture has a sample that is not finite at (2, 1)");
-  rst_picture_free(&good);
-  rst_picture_free(&in);
+  rst_image_clear(&good);
+  rst_image_clear(&in);
 }
 
 static void test_failures_of_the_network_are_passed_on(void **state) {
   (void)state;
   rst_model model = model_of(3, 3, false);
-  rst_picture in = picture_random(4, 3, 3, RST_SAMPLE_U8, 1), out;
+  rst_image in = picture_random(4, 3, 3, RST_SAMPLE_U8, 1), out;
   network.status = RST_ERROR_MEMORY;
-  assert_int_equal(rst_restore_picture(&model, &in, NULL, RST_SAMPLE_U8, &out, NULL, NULL), RST_ERROR_MEMORY);
+  assert_int_equal(restore_image(&model, &in, NULL, RST_SAMPLE_U8, &out, NULL, NULL), RST_ERROR_MEMORY);
   assert_null(out.samples);
-  rst_picture_free(&in);
+  rst_image_clear(&in);
 }
 
 static rst_status restore_once(void *picture, rst_error *err) {
   rst_model model = model_of(6, 3, true);
-  rst_picture out;
-  rst_status status = rst_restore_picture(&model, picture, picture, RST_SAMPLE_U8, &out, NULL, err);
-  rst_picture_free(&out);
+  rst_image out;
+  rst_status status = restore_image(&model, picture, picture, RST_SAMPLE_U8, &out, NULL, err);
+  rst_image_clear(&out);
   return status;
 }
 
 static void test_every_failed_allocation_is_out_of_memory(void **state) {
   (void)state;
-  rst_picture in = picture_random(4, 3, 1, RST_SAMPLE_U8, 1);
-  assert_int_equal(fail_each_alloc(restore_once, &in), 3);
-  rst_picture_free(&in);
+  rst_image in = picture_random(4, 3, 1, RST_SAMPLE_U8, 1);
+  assert_int_equal(fail_each_alloc(restore_once, &in), 4);
+  rst_image_clear(&in);
 }
 
 int main(void) {

@@ -1,4 +1,4 @@
-/* test_restore_picture.c - rst_restore_picture: which channels of a picture go through which kind of model.
+/* test_restore_picture.c - rst_restore_image: which channels of a picture go through which kind of model.
  * The expected results come from rst_restore, plane by plane. */
 #include <math.h>
 #include <stdio.h>
@@ -7,11 +7,12 @@
 
 #include "support/cmocka_all.h"
 #include "support/model_fixture.h"
+#include "support/pictures.h"
 
 enum { HEIGHT = 21, WIDTH = 30, PIXELS = HEIGHT * WIDTH };
 
-static rst_picture new_picture(int channels, rst_sample sample, uint64_t seed) {
-  rst_picture p = {.width = WIDTH, .height = HEIGHT, .channels = channels, .sample = sample};
+static rst_image new_picture(int channels, rst_sample sample, uint64_t seed) {
+  rst_image p = {.width = WIDTH, .height = HEIGHT, .channels = channels, .sample = sample};
   const size_t count = (size_t)channels * PIXELS;
   p.samples = fixture_alloc(count, rst_sample_size(sample));
   for (size_t i = 0; i < count; i++) {
@@ -31,7 +32,7 @@ static rst_picture new_picture(int channels, rst_sample sample, uint64_t seed) {
 }
 
 /* A sample scaled to 0..1. */
-static double sample_of(const rst_picture *p, size_t pixel, int channel) {
+static double sample_of(const rst_image *p, size_t pixel, int channel) {
   const size_t i = pixel * (size_t)p->channels + (size_t)channel;
   switch (p->sample) {
     case RST_SAMPLE_U8:
@@ -44,20 +45,20 @@ static double sample_of(const rst_picture *p, size_t pixel, int channel) {
 }
 
 /* Colour channels of a picture: without alpha. */
-static int colours_of(const rst_picture *p) {
+static int colours_of(const rst_image *p) {
   return p->channels > 2 ? 3 : 1;
 }
 
 /* Copies a channel into a plane. */
-static void take_plane(const rst_picture *p, int channel, float *plane) {
+static void take_plane(const rst_image *p, int channel, float *plane) {
   for (size_t i = 0; i < PIXELS; i++) plane[i] = (float)sample_of(p, i, channel);
 }
 
-static rst_picture restore(const rst_model *model, const rst_picture *input, const rst_picture *right,
+static rst_image restore(const rst_model *model, const rst_image *input, const rst_image *right,
                            rst_sample sample) {
-  rst_picture output;
+  rst_image output;
   rst_error err;
-  if (rst_restore_picture(model, input, right, sample, &output, NULL, &err) != RST_OK)
+  if (picture_restore(model, input, right, sample, &output, NULL, &err) != RST_OK)
     fail_msg("%s", err.message);
   assert_int_equal(output.width, WIDTH);
   assert_int_equal(output.height, HEIGHT);
@@ -68,7 +69,7 @@ static rst_picture restore(const rst_model *model, const rst_picture *input, con
 }
 
 /* Compares the colours with `planes`, clamped and rounded where the output has integers. */
-static void check_colours(const rst_picture *output, const float *planes) {
+static void check_colours(const rst_image *output, const float *planes) {
   const double step = output->sample == RST_SAMPLE_U8    ? 1 / 255.0
                       : output->sample == RST_SAMPLE_U16 ? 1 / 65535.0
                                                          : 0;
@@ -81,7 +82,7 @@ static void check_colours(const rst_picture *output, const float *planes) {
     }
 }
 
-static void check_alpha(const rst_picture *output, const rst_picture *input) {
+static void check_alpha(const rst_image *output, const rst_image *input) {
   if (input->channels % 2 != 0) return;
   const int alpha = input->channels - 1;
   const double step = output->sample == RST_SAMPLE_U8    ? 1 / 255.0
@@ -95,32 +96,32 @@ static void check_alpha(const rst_picture *output, const rst_picture *input) {
 }
 
 /* Every kind of samples in and out, with and without alpha, through `expect`, which fills three planes. */
-typedef void (*expectation)(const rst_model *model, const rst_picture *input, float *planes);
+typedef void (*expectation)(const rst_model *model, const rst_image *input, float *planes);
 
 static void check_kinds(const rst_model *model, int channels, expectation expect) {
   for (int alpha = 0; alpha < 2; alpha++)
     for (rst_sample in = RST_SAMPLE_U8; in <= RST_SAMPLE_F32; in++)
       for (rst_sample out = RST_SAMPLE_U8; out <= RST_SAMPLE_F32; out++) {
-        rst_picture input = new_picture(channels + alpha, in, 3);
+        rst_image input = new_picture(channels + alpha, in, 3);
         float *planes = fixture_alloc(3 * (size_t)PIXELS, sizeof *planes);
         expect(model, &input, planes);
-        rst_picture output = restore(model, &input, NULL, out);
+        rst_image output = restore(model, &input, NULL, out);
         check_colours(&output, planes);
         check_alpha(&output, &input);
-        rst_picture_free(&output);
-        rst_picture_free(&input);
+        rst_image_clear(&output);
+        rst_image_clear(&input);
         free(planes);
       }
 }
 
-static void expect_rgb(const rst_model *model, const rst_picture *input, float *planes) {
+static void expect_rgb(const rst_model *model, const rst_image *input, float *planes) {
   float *in = fixture_alloc(3 * (size_t)PIXELS, sizeof *in);
   for (int c = 0; c < 3; c++) take_plane(input, c, in + (size_t)c * PIXELS);
   fixture_restore(model, in, HEIGHT, WIDTH, 1, planes);
   free(in);
 }
 
-static void expect_each_channel(const rst_model *model, const rst_picture *input, float *planes) {
+static void expect_each_channel(const rst_model *model, const rst_image *input, float *planes) {
   float *in = fixture_alloc(PIXELS, sizeof *in);
   for (int c = 0; c < colours_of(input); c++) {
     take_plane(input, c, in);
@@ -130,7 +131,7 @@ static void expect_each_channel(const rst_model *model, const rst_picture *input
 }
 
 /* Three equal channels, and the mean of what they become. */
-static void expect_mean(const rst_model *model, const rst_picture *input, float *planes) {
+static void expect_mean(const rst_model *model, const rst_image *input, float *planes) {
   float *in = fixture_alloc(3 * (size_t)PIXELS, sizeof *in),
         *out = fixture_alloc(3 * (size_t)PIXELS, sizeof *out);
   for (size_t c = 0; c < 3; c++) take_plane(input, 0, in + c * PIXELS);
@@ -171,7 +172,7 @@ static void rgb_on_a_grey_model(void **state) {
 static void two_views_on_a_dual_pixel_model(void **state) {
   (void)state;
   rst_model *model = fixture_channels(6, 3, true, 13);
-  rst_picture left = new_picture(4, RST_SAMPLE_U16, 3), right = new_picture(3, RST_SAMPLE_U16, 4);
+  rst_image left = new_picture(4, RST_SAMPLE_U16, 3), right = new_picture(3, RST_SAMPLE_U16, 4);
   float *in = fixture_alloc(6 * (size_t)PIXELS, sizeof *in),
         *planes = fixture_alloc(3 * (size_t)PIXELS, sizeof *planes);
   for (int c = 0; c < 3; c++) {
@@ -180,15 +181,15 @@ static void two_views_on_a_dual_pixel_model(void **state) {
   }
   fixture_restore(model, in, HEIGHT, WIDTH, 1, planes);
   for (rst_sample out = RST_SAMPLE_U8; out <= RST_SAMPLE_F32; out++) {
-    rst_picture output = restore(model, &left, &right, out);
+    rst_image output = restore(model, &left, &right, out);
     check_colours(&output, planes);
     check_alpha(&output, &left);
-    rst_picture_free(&output);
+    rst_image_clear(&output);
   }
   free(in);
   free(planes);
-  rst_picture_free(&left);
-  rst_picture_free(&right);
+  rst_image_clear(&left);
+  rst_image_clear(&right);
   rst_model_free(model);
 }
 
@@ -216,21 +217,21 @@ static bool watch_growth(void *user, double fraction) {
 static void progress_over_channels(void **state) {
   (void)state;
   rst_model *model = fixture_channels(1, 1, false, 13);
-  rst_picture input = new_picture(3, RST_SAMPLE_U8, 3), output;
+  rst_image input = new_picture(3, RST_SAMPLE_U8, 3), output;
   rst_error err;
   growth g = {0};
   const rst_restore_options watching = {.progress = watch_growth, .user = &g};
-  assert_int_equal(rst_restore_picture(model, &input, NULL, RST_SAMPLE_U8, &output, &watching, &err), RST_OK);
+  assert_int_equal(picture_restore(model, &input, NULL, RST_SAMPLE_U8, &output, &watching, &err), RST_OK);
   assert_false(g.fell);
   assert_true(g.last == 1);
-  rst_picture_free(&output);
+  rst_image_clear(&output);
 
   const rst_restore_options stopping = {.progress = stop_at_once};
   memset(&output, 0x55, sizeof output);
-  assert_int_equal(rst_restore_picture(model, &input, NULL, RST_SAMPLE_U8, &output, &stopping, &err),
+  assert_int_equal(picture_restore(model, &input, NULL, RST_SAMPLE_U8, &output, &stopping, &err),
                    RST_CANCELLED);
   assert_null(output.samples);
-  rst_picture_free(&input);
+  rst_image_clear(&input);
   rst_model_free(model);
 }
 

@@ -2,17 +2,12 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-bool files_ends_in(const char *path, const char *ending) {
-  size_t length = strlen(path), end = strlen(ending);
-  return length >= end && strcasecmp(path + length - end, ending) == 0;
-}
 
 /* The file that will be written: behind `path` where that is a link. free() it; NULL: no memory. */
 static char *target(const char *path) {
@@ -44,11 +39,9 @@ static rst_status check_folder(const char *output, rst_error *err) {
 }
 
 rst_status files_check_output(const char *output, const char *const *inputs, rst_error *err) {
-  if (!rst_picture_can_write(output)) {
-    snprintf(err->message, sizeof err->message,
-             "%s: the ending names no format to write; expected .png .jpg .jpeg .bmp .tga or .pfm", output);
-    return RST_ERROR_USAGE;
-  }
+  const rst_image_format *format;
+  rst_status status = rst_image_output_format(output, NULL, &format, err);
+  if (status != RST_OK) return status;
   struct stat out, in;
   if (stat(output, &out) != 0) {
     if (errno != EACCES && errno != ELOOP) return check_folder(output, err);

@@ -2,12 +2,7 @@
 #ifndef RST_CLI_FILES_H
 #define RST_CLI_FILES_H
 
-#include <stdbool.h>
-
 #include "restormer.h"
-
-/* True when the path ends in `ending` (".png"), in any case. */
-bool files_ends_in(const char *path, const char *ending);
 
 /* Refuses an output whose format is not known or that is one of the input files, by whatever link
  * (RST_ERROR_USAGE), and one whose folder cannot be written to (RST_ERROR_OUTPUT). NULL ends `inputs`. */

@@ -63,35 +63,48 @@ static rst_status load_model(const cli_options *options, rst_budget *budget, rst
   return status;
 }
 
-static rst_status read_picture(const char *path, bool verbose, rst_picture *picture, rst_error *err) {
-  rst_status status = rst_picture_read(path, picture, err);
-  if (status == RST_OK && verbose) {
-    cli_print_line(stderr, "%s: %zu x %zu pixels, %d channel%s of %zu bits", path, picture->width,
-                   picture->height, picture->channels, picture->channels == 1 ? "" : "s",
-                   8 * rst_sample_size(picture->sample));
+static void print_warning(void *user, const char *message) {
+  (void)user;
+  cli_print_line(stderr, "%s: warning: %s", PROGRAM, message);
+}
+
+static bool is_interrupted(void *user) {
+  (void)user;
+  return cli_interrupted();
+}
+
+static rst_status read_image(const char *path, const cli_options *options, rst_image **image, rst_error *err) {
+  rst_image_read_options how;
+  rst_image_read_options_init(&how);
+  if (!options->quiet) how.warning = print_warning;
+  how.cancelled = is_interrupted;
+  rst_status status = rst_image_read(path, &how, image, err);
+  if (status == RST_OK && options->verbose) {
+    const int channels = rst_image_channels(*image);
+    cli_print_line(stderr, "%s: %zu x %zu pixels, %d channel%s of %zu bits", path, rst_image_width(*image),
+                   rst_image_height(*image), channels, channels == 1 ? "" : "s",
+                   8 * rst_sample_size(rst_image_sample(*image)));
   }
   return status;
 }
 
 /* As exact as the output's format can hold. */
-static rst_sample output_sample(const char *output, const rst_picture *input) {
-  if (files_ends_in(output, ".pfm")) return RST_SAMPLE_F32;
-  if (files_ends_in(output, ".png") && input->sample == RST_SAMPLE_U16) return RST_SAMPLE_U16;
-  return RST_SAMPLE_U8;
+static rst_sample output_sample(const char *output, const rst_image *input) {
+  return rst_image_output_sample(rst_image_format_of(output), NULL, rst_image_sample(input));
 }
 
 /* Bytes of the pictures that the program holds during a run. */
-static uint64_t picture_bytes(const cli_options *options, const rst_model *model, const rst_picture *input) {
-  const size_t in = rst_sample_size(input->sample) * (options->right ? 2 : 1);
+static uint64_t picture_bytes(const cli_options *options, const rst_model *model, const rst_image *input) {
+  const size_t in = rst_sample_size(rst_image_sample(input)) * (options->right ? 2 : 1);
   const size_t samples = in + rst_sample_size(output_sample(options->output, input));
-  return (uint64_t)input->width * input->height *
-         ((size_t)input->channels * samples +
-          rst_restore_picture_held(rst_model_architecture(model), input->channels));
+  const int channels = rst_image_channels(input);
+  return (uint64_t)rst_image_width(input) * rst_image_height(input) *
+         ((size_t)channels * samples + rst_restore_image_held(rst_model_architecture(model), channels));
 }
 
 /* Counts the pictures and tells what a run of the model over them will take when that is asked for or not what is
  * expected. */
-static rst_status plan(const cli_options *options, const rst_model *model, const rst_picture *input,
+static rst_status plan(const cli_options *options, const rst_model *model, const rst_image *input,
                        const rst_restore_options *how, rst_error *err) {
   const uint64_t pictures = picture_bytes(options, model, input);
   const double allowed = (double)rst_budget_limit(how->budget) / 1e6;
@@ -101,7 +114,7 @@ static rst_status plan(const cli_options *options, const rst_model *model, const
     return RST_ERROR_MEMORY;
   }
   rst_session *session;
-  rst_status status = rst_session_create(model, input->width, input->height, how, &session, err);
+  rst_status status = rst_session_create(model, rst_image_width(input), rst_image_height(input), how, &session, err);
   if (status != RST_OK) return status;
   const rst_plan p = *rst_session_plan(session);
   rst_session_free(session);
@@ -122,26 +135,29 @@ static void print_stage(void *user, const char *stage, double seconds) {
 }
 
 static rst_status restore(const cli_options *options, rst_budget *budget, const rst_model *model,
-                          const rst_picture *input, const rst_picture *right, rst_picture *output,
+                          const rst_image *input, const rst_image *right, rst_image **output,
                           rst_error *err) {
   rst_restore_options how = options->run;
   how.budget = budget;
-  rst_status status = plan(options, model, input, &how, err);
+  const size_t width = rst_image_width(input), height = rst_image_height(input);
+  rst_status status =
+      rst_image_check_output(options->output, NULL, width, height, rst_image_channels(input), err);
+  if (status != RST_OK) return status;
+  status = plan(options, model, input, &how, err);
   progress_bar bar;
   progress_start(&bar, options->quiet);
   how.progress = progress_step, how.user = &bar;
   if (options->verbose && !bar.draw) how.stage_done = print_stage;
   if (status == RST_OK)
     status =
-        rst_restore_picture(model, input, right, output_sample(options->output, input), output, &how, err);
+        rst_restore_image(model, input, right, output_sample(options->output, input), output, &how, err);
   progress_end(&bar);
   if (status != RST_OK) {
     name_file(err, options->input);
     return status;
   }
   if (options->verbose) {
-    double gmac =
-        (double)rst_architecture_macs(rst_model_architecture(model), input->width, input->height) / 1e9;
+    double gmac = (double)rst_architecture_macs(rst_model_architecture(model), width, height) / 1e9;
     fprintf(stderr, "restored in %.2f s, %.1f GMAC\n", progress_seconds(&bar), gmac);
   }
   return RST_OK;
@@ -151,26 +167,28 @@ static rst_status run(const cli_options *options, rst_error *err) {
   const char *inputs[] = {options->input, options->right, NULL};
   rst_budget *budget = NULL;
   rst_model *model = NULL;
-  rst_picture input = {0}, right = {0}, output = {0};
+  rst_image *input = NULL, *right = NULL, *output = NULL;
 
   rst_status status = files_check_output(options->output, inputs, err);
   if (status == RST_OK) status = make_budget(options, &budget, err);
   if (status == RST_OK) status = load_model(options, budget, &model, err);
-  if (status == RST_OK) status = read_picture(options->input, options->verbose, &input, err);
-  if (status == RST_OK && options->right)
-    status = read_picture(options->right, options->verbose, &right, err);
-  if (status == RST_OK)
-    status = restore(options, budget, model, &input, options->right ? &right : NULL, &output, err);
+  if (status == RST_OK) status = read_image(options->input, options, &input, err);
+  if (status == RST_OK && options->right) status = read_image(options->right, options, &right, err);
+  if (status == RST_OK) status = restore(options, budget, model, input, right, &output, err);
   if (status == RST_OK && cli_interrupted()) status = RST_CANCELLED;
   if (status == RST_OK) {
-    status = rst_picture_write(options->output, &output, err);
+    rst_image_write_options how;
+    rst_image_write_options_init(&how);
+    if (!options->quiet) how.warning = print_warning;
+    how.cancelled = is_interrupted;
+    status = rst_image_write(options->output, output, &how, err);
     if (status == RST_ERROR_OUTPUT && cli_interrupted())
       status = RST_CANCELLED; /* while it waited for a pipe */
   }
 
-  rst_picture_free(&output);
-  rst_picture_free(&right);
-  rst_picture_free(&input);
+  rst_image_free(output);
+  rst_image_free(right);
+  rst_image_free(input);
   rst_model_free(model);
   rst_budget_free(budget);
   return status;

@@ -20,7 +20,7 @@ typedef struct arguments {
 } arguments;
 
 typedef struct comparison {
-  rst_picture a, b;
+  rst_image *a, *b;
   rst_difference difference;
   double unit;          /* what max_difference is counted in: 1 / unit of white */
   double amplification; /* of the difference picture */
@@ -77,9 +77,10 @@ static bool same_file(const char *a, const char *b) {
 
 static int check_diff(const arguments *args) {
   if (args->diff == NULL) return RST_OK;
-  if (!rst_picture_can_write(args->diff))
-    return cli_fail(PROGRAM, RST_ERROR_USAGE,
-                    "%s: unknown ending, expected .png, .jpg, .jpeg, .bmp, .tga or .pfm", args->diff);
+  rst_error err;
+  const rst_image_format *format;
+  rst_status status = rst_image_output_format(args->diff, NULL, &format, &err);
+  if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
   if (same_file(args->diff, args->a) || same_file(args->diff, args->b))
     return cli_fail(PROGRAM, RST_ERROR_USAGE, "%s: is one of the pictures to compare", args->diff);
   return RST_OK;
@@ -101,14 +102,18 @@ static int parse_arguments(int argc, char **argv, arguments *args) {
 
 /* Differences that are not numbers are as white as the largest. */
 static double difference_at(const comparison *c, size_t i) {
-  double d = fabs(rst_picture_value(&c->a, i) - rst_picture_value(&c->b, i));
+  double d = fabs(rst_image_value(c->a, i) - rst_image_value(c->b, i));
   return isfinite(d) ? d : 1;
 }
 
 static int write_difference(const char *path, comparison *c) {
-  size_t channels = (size_t)c->a.channels, colors = channels >= 3 ? 3 : 1, pixels = c->a.width * c->a.height;
-  uint8_t *samples = calloc(pixels, colors);
-  if (samples == NULL) return cli_fail(PROGRAM, RST_ERROR_MEMORY, "%s: out of memory", path);
+  size_t channels = (size_t)rst_image_channels(c->a), colors = channels >= 3 ? 3 : 1;
+  size_t width = rst_image_width(c->a), height = rst_image_height(c->a), pixels = width * height;
+  rst_error err;
+  rst_image *picture;
+  rst_status status = rst_image_create(width, height, (int)colors, RST_SAMPLE_U8, &picture, &err);
+  if (status != RST_OK) return cli_fail(PROGRAM, status, "%s: %s", path, err.message);
+  uint8_t *samples = rst_image_samples(picture);
   double largest = 0;
   for (size_t i = 0; i < pixels; i++)
     for (size_t k = 0; k < colors; k++) largest = fmax(largest, difference_at(c, i * channels + k));
@@ -116,10 +121,8 @@ static int write_difference(const char *path, comparison *c) {
   for (size_t i = 0; i < pixels; i++)
     for (size_t k = 0; k < colors; k++)
       samples[i * colors + k] = (uint8_t)lrint(255 * c->amplification * difference_at(c, i * channels + k));
-  rst_picture picture = {c->a.width, c->a.height, (int)colors, RST_SAMPLE_U8, samples};
-  rst_error err;
-  rst_status status = rst_picture_write(path, &picture, &err);
-  free(samples);
+  status = rst_image_write(path, picture, NULL, &err);
+  rst_image_free(picture);
   return status == RST_OK ? RST_OK : cli_fail_error(PROGRAM, status, &err);
 }
 
@@ -166,8 +169,8 @@ static void print_json(const arguments *args, const comparison *c, bool met) {
   cli_print_json_string(stdout, args->a);
   printf(", \"b\": ");
   cli_print_json_string(stdout, args->b);
-  printf(", \"width\": %zu, \"height\": %zu, \"channels\": %d, \"max_difference\": ", c->a.width, c->a.height,
-         c->a.channels);
+  printf(", \"width\": %zu, \"height\": %zu, \"channels\": %d, \"max_difference\": ", rst_image_width(c->a),
+         rst_image_height(c->a), rst_image_channels(c->a));
   cli_print_json_number(stdout, d->max_difference);
   printf(", \"white\": ");
   cli_print_json_number(stdout, c->unit);
@@ -186,12 +189,12 @@ static void print_json(const arguments *args, const comparison *c, bool met) {
 
 static int compare(const arguments *args, comparison *c) {
   rst_error err;
-  rst_status status = rst_picture_read(args->a, &c->a, &err);
-  if (status == RST_OK) status = rst_picture_read(args->b, &c->b, &err);
+  rst_status status = rst_image_read(args->a, NULL, &c->a, &err);
+  if (status == RST_OK) status = rst_image_read(args->b, NULL, &c->b, &err);
   if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
-  status = rst_picture_compare(&c->a, &c->b, &c->difference, &err);
+  status = rst_image_compare(c->a, c->b, &c->difference, &err);
   if (status != RST_OK) return cli_fail(PROGRAM, status, "%s, %s: %s", args->a, args->b, err.message);
-  size_t bytes = rst_sample_size(c->a.sample), other = rst_sample_size(c->b.sample);
+  size_t bytes = rst_sample_size(rst_image_sample(c->a)), other = rst_sample_size(rst_image_sample(c->b));
   if (other > bytes) bytes = other;
   c->unit = bytes == 1 ? 255 : bytes == 2 ? 65535 : 1;
   return args->diff == NULL ? RST_OK : write_difference(args->diff, c);
@@ -220,7 +223,7 @@ int main(int argc, char **argv) {
       print_text(&args, &c);
     status = cli_finish_stdout(PROGRAM, met ? RST_OK : EXIT_LIMIT_NOT_MET);
   }
-  rst_picture_free(&c.b);
-  rst_picture_free(&c.a);
+  rst_image_free(c.b);
+  rst_image_free(c.a);
   return status;
 }

@@ -22,7 +22,7 @@ static memory memory_of(const rst_architecture *a, const info_run *run, rst_prec
       plan.bytes == UINT64_MAX)
     return (memory){.known = false};
   const uint64_t samples = (uint64_t)a->in_channels + (uint64_t)a->out_channels;
-  const uint64_t pixel = samples + rst_restore_picture_held(a, a->out_channels);
+  const uint64_t pixel = samples + rst_restore_image_held(a, a->out_channels);
   memory m = {true, plan.weight_bytes, plan.working_bytes, run->width * run->height * pixel, 0};
   m.total = cli_memory_in_all(plan.bytes, m.pictures);
   return m;

@@ -35,17 +35,17 @@ static bool report(void *user, double fraction) {
 
 /* ---- Whether it fits ----------------------------------------------------------------------- */
 
-static rst_status check_picture(const rst_picture *picture, const char *which, rst_error *err) {
-  if (picture->samples == NULL || picture->width == 0 || picture->height == 0 || picture->channels < 1 ||
-      picture->channels > 4)
+static rst_status check_picture(const rst_image *image, const char *which, rst_error *err) {
+  if (image->samples == NULL || image->width == 0 || image->height == 0 || image->channels < 1 ||
+      image->channels > 4)
     return rst_fail(err, RST_ERROR_USAGE, "the %s picture is empty", which);
-  if (picture->sample != RST_SAMPLE_F32) return RST_OK;
-  const float *samples = picture->samples;
-  size_t channels = (size_t)picture->channels;
-  for (size_t i = 0; i < picture->width * picture->height * channels; i++)
+  if (image->sample != RST_SAMPLE_F32) return RST_OK;
+  const float *samples = image->samples;
+  size_t channels = (size_t)image->channels;
+  for (size_t i = 0; i < image->width * image->height * channels; i++)
     if (!isfinite(samples[i]))
       return rst_fail(err, RST_ERROR_INPUT, "the %s picture has a sample that is not finite at (%zu, %zu)",
-                      which, i / channels % picture->width, i / channels / picture->width);
+                      which, i / channels % image->width, i / channels / image->width);
   return RST_OK;
 }
 
@@ -57,7 +57,7 @@ static plan plan_of(const rst_architecture *a, int channels) {
   return p;
 }
 
-static rst_status make_plan(const rst_architecture *a, const rst_picture *input, const rst_picture *right,
+static rst_status make_plan(const rst_architecture *a, const rst_image *input, const rst_image *right,
                             plan *p, rst_error *err) {
   *p = plan_of(a, input->channels);
   bool usual = p->view_channels * p->views == a->in_channels && a->out_channels == p->view_channels &&
@@ -86,7 +86,7 @@ static size_t results_pixel(const plan *p) {
   return p->average ? (size_t)p->view_channels * sizeof(float) : 0;
 }
 
-size_t rst_restore_picture_held(const rst_architecture *architecture, int channels) {
+size_t rst_restore_image_held(const rst_architecture *architecture, int channels) {
   const plan p = plan_of(architecture, channels);
   return views_pixel(&p) + results_pixel(&p);
 }
@@ -94,21 +94,21 @@ size_t rst_restore_picture_held(const rst_architecture *architecture, int channe
 /* ---- Pixels for a run ---------------------------------------------------------------------- */
 
 /* `channels` channels of the picture from channel `first` on; of a grey picture, the one over and over. */
-static rst_pixels view_of(const rst_picture *picture, int first, int channels) {
-  bool grey = rst_color_channels(picture->channels) == 1;
-  uint8_t *samples = picture->samples;
-  return (rst_pixels){.samples = samples + (grey ? 0 : (size_t)first * rst_sample_size(picture->sample)),
-                      .sample = picture->sample,
-                      .width = picture->width,
-                      .height = picture->height,
+static rst_pixels view_of(const rst_image *image, int first, int channels) {
+  bool grey = rst_color_channels(image->channels) == 1;
+  uint8_t *samples = image->samples;
+  return (rst_pixels){.samples = samples + (grey ? 0 : (size_t)first * rst_sample_size(image->sample)),
+                      .sample = image->sample,
+                      .width = image->width,
+                      .height = image->height,
                       .channels = channels,
-                      .row_stride = (ptrdiff_t)picture->width * picture->channels,
-                      .column_stride = picture->channels,
+                      .row_stride = (ptrdiff_t)image->width * image->channels,
+                      .column_stride = image->channels,
                       .channel_stride = grey ? 0 : 1};
 }
 
 /* Interleaved floats without anything else. */
-static rst_pixels floats(float *samples, const rst_picture *size, int channels) {
+static rst_pixels floats(float *samples, const rst_image *size, int channels) {
   return (rst_pixels){.samples = samples,
                       .sample = RST_SAMPLE_F32,
                       .width = size->width,
@@ -133,7 +133,7 @@ static void gather(const rst_pixels *view, const rst_pixels *pixels, int at) {
 }
 
 /* The mean of three channels is the first (and only) colour of `output`. */
-static void average(const float *rgb, rst_picture *output) {
+static void average(const float *rgb, rst_image *output) {
   size_t size = rst_sample_size(output->sample), step = (size_t)output->channels * size;
   uint8_t *to = output->samples;
   for (size_t i = 0; i < output->width * output->height; i++, rgb += 3, to += step) {
@@ -142,7 +142,7 @@ static void average(const float *rgb, rst_picture *output) {
   }
 }
 
-static void copy_alpha(const rst_picture *input, rst_picture *output) {
+static void copy_alpha(const rst_image *input, rst_image *output) {
   size_t channels = (size_t)input->channels;
   if (!rst_has_alpha(input->channels)) return;
   const uint8_t *from = (const uint8_t *)input->samples + (channels - 1) * rst_sample_size(input->sample);
@@ -159,8 +159,8 @@ typedef struct buffers {
   float *results; /* three channels that become one */
 } buffers;
 
-static rst_status run_all(const rst_model *model, const plan *p, const rst_picture *input,
-                          const rst_picture *right, const buffers *b, rst_picture *output,
+static rst_status run_all(const rst_model *model, const plan *p, const rst_image *input,
+                          const rst_image *right, const buffers *b, rst_image *output,
                           const rst_restore_options *options, rst_error *err) {
   rst_restore_options run_options = options == NULL ? (rst_restore_options){0} : *options;
   shared_progress progress = {options, 0, p->runs};
@@ -184,30 +184,29 @@ static rst_status run_all(const rst_model *model, const plan *p, const rst_pictu
   return RST_OK;
 }
 
-rst_status rst_restore_picture(const rst_model *model, const rst_picture *input, const rst_picture *right,
-                               rst_sample output_sample, rst_picture *output,
+rst_status rst_restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
+                               rst_sample output_sample, rst_image **output,
                                const rst_restore_options *options, rst_error *err) {
   plan p;
-  *output = (rst_picture){0};
+  *output = NULL;
   rst_status status = check_picture(input, right == NULL ? "input" : "left", err);
   if (status == RST_OK && right != NULL) status = check_picture(right, "right", err);
   if (status == RST_OK) status = make_plan(rst_model_architecture(model), input, right, &p, err);
   if (status != RST_OK) return status;
   size_t pixels = input->width * input->height;
   buffers b = {0};
-  rst_picture result = {input->width, input->height, input->channels, output_sample, NULL};
-  result.samples = rst_alloc(pixels, (size_t)input->channels * rst_sample_size(output_sample));
+  rst_image *result = rst_image_make(input->width, input->height, input->channels, output_sample);
   if (p.views == 2) b.views = rst_alloc(pixels, views_pixel(&p));
   if (p.average) b.results = rst_alloc(pixels, results_pixel(&p));
-  if (result.samples == NULL || (p.views == 2 && b.views == NULL) || (p.average && b.results == NULL))
+  if (result == NULL || (p.views == 2 && b.views == NULL) || (p.average && b.results == NULL))
     status = rst_fail_memory(err, "the restored picture");
   else
-    status = run_all(model, &p, input, right, &b, &result, options, err);
+    status = run_all(model, &p, input, right, &b, result, options, err);
   rst_free(b.results);
   rst_free(b.views);
   if (status == RST_OK)
     *output = result;
   else
-    rst_picture_free(&result);
+    rst_image_free(result);
   return rst_end(err, status);
 }

@@ -1,0 +1,140 @@
+/* Images in memory: creating, reading their samples, conversions between sample types. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "image/image.h"
+
+size_t rst_sample_size(rst_sample sample) {
+  switch (sample) {
+    case RST_SAMPLE_U8:
+      return 1;
+    case RST_SAMPLE_U16:
+      return 2;
+    case RST_SAMPLE_F32:
+      break;
+  }
+  return 4;
+}
+
+rst_image *rst_image_make(size_t width, size_t height, int channels, rst_sample sample) {
+  size_t pixels;
+  rst_image *image = rst_alloc_zeroed(1, sizeof *image);
+  if (image == NULL) return NULL;
+  if (rst_mul(width, height, &pixels))
+    image->samples = rst_alloc(pixels, (size_t)channels * rst_sample_size(sample));
+  if (image->samples == NULL) {
+    rst_image_free(image);
+    return NULL;
+  }
+  image->width = width, image->height = height, image->channels = channels, image->sample = sample;
+  return image;
+}
+
+rst_status rst_image_create(size_t width, size_t height, int channels, rst_sample sample, rst_image **image,
+                            rst_error *err) {
+  *image = NULL;
+  bool known = sample == RST_SAMPLE_U8 || sample == RST_SAMPLE_U16 || sample == RST_SAMPLE_F32;
+  if (width == 0 || height == 0 || channels < 1 || channels > 4 || !known)
+    return rst_fail(err, RST_ERROR_USAGE, "an image of %zu x %zu pixels, %d channels and sample type %d", width,
+                    height, channels, (int)sample);
+  *image = rst_image_make(width, height, channels, sample);
+  if (*image == NULL) return rst_fail_memory(err, "an image");
+  memset((*image)->samples, 0, width * height * (size_t)channels * rst_sample_size(sample));
+  return RST_OK;
+}
+
+void rst_image_clear(rst_image *image) {
+  rst_free(image->samples);
+  *image = (rst_image){0};
+}
+
+void rst_image_free(rst_image *image) {
+  if (image != NULL) rst_image_clear(image);
+  rst_free(image);
+}
+
+size_t rst_image_width(const rst_image *image) {
+  return image->width;
+}
+size_t rst_image_height(const rst_image *image) {
+  return image->height;
+}
+int rst_image_channels(const rst_image *image) {
+  return image->channels;
+}
+rst_sample rst_image_sample(const rst_image *image) {
+  return image->sample;
+}
+void *rst_image_samples(const rst_image *image) {
+  return image->samples;
+}
+
+double rst_image_value(const rst_image *image, size_t i) {
+  switch (image->sample) {
+    case RST_SAMPLE_U8:
+      return ((const uint8_t *)image->samples)[i] / 255.0;
+    case RST_SAMPLE_U16:
+      return ((const uint16_t *)image->samples)[i] / 65535.0;
+    case RST_SAMPLE_F32:
+      break;
+  }
+  return (double)((const float *)image->samples)[i];
+}
+
+/* ---- Sample types -------------------------------------------------------------------------- */
+
+static void from_u8(const uint8_t *from, size_t from_step, void *to, rst_sample type, size_t step,
+                    size_t count) {
+  uint8_t *u8 = to;
+  uint16_t *u16 = to;
+  float *f32 = to;
+  for (size_t i = 0; i < count; i++, from += from_step) {
+    if (type == RST_SAMPLE_U8) u8[i * step] = *from;
+    if (type == RST_SAMPLE_U16) u16[i * step] = rst_u16_of_u8(*from);
+    if (type == RST_SAMPLE_F32) f32[i * step] = rst_f32_of_u8(*from);
+  }
+}
+
+static void from_u16(const uint16_t *from, size_t from_step, void *to, rst_sample type, size_t step,
+                     size_t count) {
+  uint8_t *u8 = to;
+  uint16_t *u16 = to;
+  float *f32 = to;
+  for (size_t i = 0; i < count; i++, from += from_step) {
+    if (type == RST_SAMPLE_U8) u8[i * step] = rst_u8_of_u16(*from);
+    if (type == RST_SAMPLE_U16) u16[i * step] = *from;
+    if (type == RST_SAMPLE_F32) f32[i * step] = rst_f32_of_u16(*from);
+  }
+}
+
+static void from_f32(const float *from, size_t from_step, void *to, rst_sample type, size_t step,
+                     size_t count) {
+  uint8_t *u8 = to;
+  uint16_t *u16 = to;
+  float *f32 = to;
+  for (size_t i = 0; i < count; i++, from += from_step) {
+    if (type == RST_SAMPLE_U8) u8[i * step] = rst_u8_of_f32(*from);
+    if (type == RST_SAMPLE_U16) u16[i * step] = rst_u16_of_f32(*from);
+    if (type == RST_SAMPLE_F32) f32[i * step] = *from;
+  }
+}
+
+void rst_convert_samples(const void *from, rst_sample from_type, size_t from_step, void *to,
+                         rst_sample to_type, size_t to_step, size_t count) {
+  if (from_type == RST_SAMPLE_U8) from_u8(from, from_step, to, to_type, to_step, count);
+  if (from_type == RST_SAMPLE_U16) from_u16(from, from_step, to, to_type, to_step, count);
+  if (from_type == RST_SAMPLE_F32) from_f32(from, from_step, to, to_type, to_step, count);
+}
+
+void rst_image_row(const rst_image *image, size_t y, rst_sample type, bool keep_alpha, void *row) {
+  size_t size = rst_sample_size(image->sample), channels = (size_t)image->channels;
+  const uint8_t *from = (const uint8_t *)image->samples + y * image->width * channels * size;
+  if (keep_alpha || !rst_has_alpha(image->channels)) {
+    rst_convert_samples(from, image->sample, 1, row, type, 1, image->width * channels);
+    return;
+  }
+  for (size_t c = 0; c + 1 < channels; c++)
+    rst_convert_samples(from + c * size, image->sample, channels,
+                        (uint8_t *)row + c * rst_sample_size(type), type, channels - 1, image->width);
+}
