@@ -122,7 +122,7 @@ ISA_NAME_neon := NEON
 # stb's JPEG writer shifts bits out of an int on purpose.
 $(BUILD)/obj/src/image/stb.o: EXTRA_CFLAGS = -fno-sanitize=shift
 # Loading is a few short loops over every weight, which gcc makes vectors of only here.
-$(BUILD)/obj/src/model/pack.o $(BUILD)/obj/src/weights/tensor.o: EXTRA_CFLAGS = -O3
+$(BUILD)/obj/src/model/pack.o $(BUILD)/obj/src/base/tensor.o: EXTRA_CFLAGS = -O3
 
 define simd_rule
 $(BUILD)/obj/src/kernels/simd/%.$(1)_$(2).o: src/kernels/simd/%.c $(BUILD)/stamps/compile

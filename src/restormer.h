@@ -235,7 +235,8 @@ void rst_weights_get_info(const rst_weights *weights, rst_weights_info *info);
 rst_status rst_weights_verify(const rst_weights *weights, rst_error *err);
 
 /* Multiply-accumulates of one run on a width x height picture (padded as the network pads it):
- * the convolutions alone, as the papers count (141 GMAC for the published models at 256 x 256). */
+ * the convolutions alone, as the papers count (141 GMAC for the published models at 256 x 256). 0 when there
+ * is no such architecture. */
 uint64_t rst_architecture_macs(const rst_architecture *architecture, size_t width, size_t height);
 
 typedef struct rst_convert_options {

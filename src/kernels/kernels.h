@@ -30,12 +30,12 @@ typedef enum rst_into {
 
 /* out[p][c] = sum over k of a[p][k] * w[k][c] (+ bias[c]) (+ out[p][c]), for `pixels` p and `panels` * 16 c.
  * Every sum runs over k in rising order, whatever p's neighbours are.
- * Right operand, packed: w[panel][k][16] float32; bf16: w[panel][k / 2][16][2], k even. */
+ * Right operand, packed: w[panel][k / step][16][step], float32 with a step of 1, bf16 with a step of 2. */
 typedef struct rst_gemm {
   const void *a; /* elements */
   size_t a_pitch;
   size_t pixels;
-  size_t k;       /* even in bf16: a's padding is zero */
+  size_t k;       /* a multiple of the table's step: a's padding is zero */
   const void *w;  /* elements */
   size_t w_panel; /* elements from one panel to the next */
   size_t panels;
@@ -89,6 +89,9 @@ typedef struct rst_kernels {
   rst_isa isa;
   rst_precision precision;
   size_t element; /* bytes */
+  size_t step;    /* k's that lie side by side in a packed matrix: a product's k is a multiple of it */
+  /* Packs k rows of 16 columns, as part of a panel that rst_gemm reads; k is a multiple of step. */
+  void (*pack)(const float *rows, size_t k, void *w);
   void (*gemm)(const rst_gemm *g);
   void (*normalize)(const rst_normalize *n);
   /* The convolution's result as elements. The same, laid out as rst_gram's x, and squares[c] += the sum of

@@ -1,4 +1,5 @@
-/* frame.c - what is around the blocks: patch embedding, down- and upsampling, skip_conv, output. */
+/* frame.c - the kinds of parts around the blocks: patch embedding, down- and upsampling, skip_conv, output.
+ */
 #include <string.h>
 
 #include "model/run.h"
@@ -6,10 +7,9 @@
 /* The context of these sweeps; each uses what it needs. */
 typedef struct frame {
   const rst_run *run;
+  const rst_part *part;
   const rst_conv3x3 *conv;
-  const rst_linear *reduce_up, *reduce_skip;
   const rst_map *out, *skip;
-  int level; /* the finer one of down and up */
 } frame;
 
 /* ---- Ring rows --------------------------------------------------------------------------------- */
@@ -39,37 +39,58 @@ static void produce_copy(const rst_sweep *s, rst_worker *w, const void *source, 
   memcpy(out, source, n * s->ring_pixel);
 }
 
-/* ---- Products ---------------------------------------------------------------------------------- */
+/* ---- Convolutions ------------------------------------------------------------------------------ */
 
-static void product(const frame *f, const rst_linear *linear, const void *a, size_t a_pitch, size_t n,
-                    void *out, rst_into into) {
-  f->run->kernels->gemm(&(rst_gemm){.a = a,
-                                    .a_pitch = a_pitch,
-                                    .pixels = n,
-                                    .k = linear->k,
-                                    .w = linear->w,
-                                    .w_panel = linear->k * RST_GROUP,
-                                    .panels = linear->panels,
-                                    .bias = linear->bias,
-                                    .out = out,
-                                    .out_pitch = linear->panels * RST_GROUP,
-                                    .out_panel = RST_GROUP,
-                                    .into = into});
+enum { CONV, LAYERS }; /* of a kind with one convolution */
+
+static size_t conv_layer(const rst_part *part, rst_layer *l, const char *name, size_t side, bool bias) {
+  l[CONV] = (rst_layer){name, RST_CONV, part->out, part->in, side, bias};
+  return LAYERS;
+}
+
+static void pack_conv(rst_packer *p, const rst_part *part) {
+  rst_conv3x3 *conv = part->packed;
+  *conv = rst_pack_conv(p, CONV, (rst_columns){.count = part->out, .groups = 1});
+}
+
+/* Down- and upsampling and their like tell nothing that other parts do not. */
+static void derive_nothing(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
+  (void)part, (void)shapes, (void)a;
 }
 
 /* values[0] = the 3x3 convolution. Three neighbours in a ring row are one left operand. */
 static void convolve(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t n) {
   const frame *f = s->context;
+  const rst_linear *row = f->conv->row;
   for (int i = 0; i < 3; i++)
-    product(f, &f->conv->row[i], rows[i], s->ring_pixel / f->run->kernels->element, n, w->values[0],
-            i > 0 ? RST_ADD_FLOATS : RST_INTO_FLOATS);
+    rst_linear_run(&row[i], rows[i], s->ring_pixel / row->kernels->element, n, w->values[0],
+                   rst_linear_outputs(row), i > 0 ? RST_ADD_FLOATS : RST_INTO_FLOATS);
 }
 
 static size_t outputs(const rst_conv3x3 *conv) {
-  return conv->row[0].panels * RST_GROUP;
+  return rst_linear_outputs(&conv->row[0]);
 }
 
-/* ---- Patch embedding and downsampling ---------------------------------------------------------- */
+/* The convolution's sweep over a map. */
+static rst_sweep map_sweep(const rst_map *source, const frame *f, rst_consume *consume) {
+  return (rst_sweep){.source = source,
+                     .ring_pixel = source->pixel,
+                     .produce = produce_copy,
+                     .consume = consume,
+                     .context = f};
+}
+
+/* ---- Patch embedding --------------------------------------------------------------------------- */
+
+static size_t patch_embed_layers(const rst_part *part, rst_layer *l) {
+  return conv_layer(part, l, ".proj", 3, false);
+}
+
+static void derive_patch_embed(const rst_part *part, const rst_checkpoint_shapes *shapes,
+                               rst_architecture *a) {
+  a->in_channels = rst_found_size(shapes, part, CONV, 1);
+  a->dim = rst_found_size(shapes, part, CONV, 0);
+}
 
 static void consume_embed(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
                           size_t n) {
@@ -79,26 +100,41 @@ static void consume_embed(const rst_sweep *s, rst_worker *w, const void *const r
   f->run->kernels->store(rst_map_at(f->out, x, y), channels, w->values[0], channels, n, channels);
 }
 
-static rst_sweep picture_sweep(const rst_run *run, const frame *f, rst_consume *consume) {
+/* A sweep of the patch embedding's convolution over the picture. */
+static void sweep_picture(rst_run *run, const frame *f, rst_consume *consume, size_t operand) {
   const size_t in = rst_padded((size_t)run->model->architecture.in_channels);
-  return (rst_sweep){
-      .ring_pixel = in * run->kernels->element, .produce = produce_picture, .consume = consume, .context = f};
+  rst_sweep sweep = {.ring_pixel = in * f->conv->row[0].kernels->element,
+                     .produce = produce_picture,
+                     .consume = consume,
+                     .context = f};
+  rst_run_sweep(run, 0, &sweep, (rst_sweep_needs){.operand = {operand}, .values = {outputs(f->conv), in}});
 }
 
-void rst_patch_embed_run(rst_run *run, rst_map *out) {
-  const frame f = {.run = run, .conv = &run->model->patch_embed, .out = out};
-  rst_sweep sweep = picture_sweep(run, &f, consume_embed);
-  rst_run_sweep(run, 0, &sweep,
-                (rst_sweep_needs){
-                    .values = {outputs(f.conv), rst_padded((size_t)run->model->architecture.in_channels)}});
+static rst_status run_patch_embed(rst_run *run, const rst_part *part, rst_error *err) {
+  rst_status status = rst_run_map(run, 0, part->out, &run->maps[0], err);
+  if (status != RST_OK) return status;
+  const frame f = {.run = run, .part = part, .conv = part->packed, .out = &run->maps[0]};
+  sweep_picture(run, &f, consume_embed, 0);
+  return RST_OK;
+}
+
+const rst_kind rst_patch_embed = {.layers = patch_embed_layers,
+                                  .derive = derive_patch_embed,
+                                  .packed_size = sizeof(rst_conv3x3),
+                                  .pack = pack_conv,
+                                  .run = run_patch_embed};
+
+/* ---- Downsampling ------------------------------------------------------------------------------ */
+
+static size_t resampling_layers(const rst_part *part, rst_layer *l) {
+  return conv_layer(part, l, ".body.0", 3, false);
 }
 
 /* Pixel-unshuffle: channel i of (x, y) goes to channel 4 i + 2 (y % 2) + x % 2 of (x / 2, y / 2). */
 static void consume_down(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
                          size_t n) {
   const frame *f = s->context;
-  const size_t padded = outputs(f->conv), element = f->run->kernels->element;
-  const size_t channels = ((size_t)f->run->model->architecture.dim << f->level) / 2;
+  const size_t padded = outputs(f->conv), element = f->run->kernels->element, channels = f->part->out;
   convolve(s, w, rows, n);
   f->run->kernels->store(w->operand[0], padded, w->values[0], padded, n, padded);
   for (size_t p = 0; p < n; p++) {
@@ -112,25 +148,67 @@ static void consume_down(const rst_sweep *s, rst_worker *w, const void *const ro
   }
 }
 
-void rst_down_run(rst_run *run, int level, const rst_map *in, rst_map *out) {
-  const frame f = {.run = run, .conv = &run->model->down[level], .out = out, .level = level};
-  rst_sweep sweep = {
-      .source = in, .ring_pixel = in->pixel, .produce = produce_copy, .consume = consume_down, .context = &f};
-  rst_run_sweep(run, level, &sweep,
+static rst_status run_down(rst_run *run, const rst_part *part, rst_error *err) {
+  rst_map *in = &run->maps[part->level], *out = in + 1;
+  rst_status status = rst_run_map(run, part->level + 1, 4 * part->out, out, err);
+  if (status != RST_OK) return status;
+  const frame f = {.run = run, .part = part, .conv = part->packed, .out = out};
+  rst_sweep sweep = map_sweep(in, &f, consume_down);
+  rst_run_sweep(run, part->level, &sweep,
                 (rst_sweep_needs){.operand = {outputs(f.conv)}, .values = {outputs(f.conv)}});
+  return RST_OK;
 }
+
+const rst_kind rst_down = {.layers = resampling_layers,
+                           .derive = derive_nothing,
+                           .packed_size = sizeof(rst_conv3x3),
+                           .pack = pack_conv,
+                           .run = run_down};
 
 /* ---- Upsampling -------------------------------------------------------------------------------- */
 
+static size_t reduce_layers(const rst_part *part, rst_layer *l) {
+  return conv_layer(part, l, "", 1, part->bias);
+}
+
+static void derive_reduce(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
+  a->bias = a->bias || rst_found_bias(shapes, part, CONV);
+}
+
+/* The convolution's two halves: for what comes from below, with the bias, and for the encoder's map. */
+typedef struct reduce {
+  rst_linear up, skip;
+} reduce;
+
+static void pack_reduce(rst_packer *p, const rst_part *part) {
+  const size_t c = part->out;
+  rst_matrix half = {.layer = CONV, .columns = {.count = c, .groups = 1}, .inputs = c};
+  reduce *r = part->packed;
+  r->up = rst_pack_linear(p, &half);
+  half.first_input = c;
+  half.without_bias = true;
+  r->skip = rst_pack_linear(p, &half);
+}
+
+const rst_kind rst_reduce_chan = {
+    .layers = reduce_layers, .derive = derive_reduce, .packed_size = sizeof(reduce), .pack = pack_reduce};
+
 /* Pixel-shuffle: the outputs come in four groups, group 2 i + j for pixel (2 x + j, 2 y + i). */
+static void pack_up(rst_packer *p, const rst_part *part) {
+  rst_conv3x3 *conv = part->packed;
+  *conv = rst_pack_conv(p, CONV, (rst_columns){.count = part->out / 4, .groups = 4, .interleaved = true});
+}
+
 static const float *corner(const frame *f, const rst_worker *w, size_t i, size_t j) {
   return w->values[0] + (2 * i + j) * outputs(f->conv) / 4;
 }
 
+/* out = reduce_chan(concat(up(in), out)) */
 static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x,
                               size_t y, size_t n) {
   const frame *f = s->context;
   const rst_kernels *k = f->run->kernels;
+  const reduce *r = f->part[1].packed;
   const size_t wide = outputs(f->conv), channels = wide / 4;
   convolve(s, w, rows, n);
   for (size_t i = 0; i < 2; i++) {
@@ -138,35 +216,30 @@ static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *con
     for (size_t j = 0; j < 2; j++)
       k->store((uint8_t *)w->operand[0] + j * channels * k->element, 2 * channels, corner(f, w, i, j), wide,
                n, channels);
-    product(f, f->reduce_up, w->operand[0], channels, 2 * n, w->values[1], RST_INTO_FLOATS);
-    product(f, f->reduce_skip, row, channels, 2 * n, w->values[1], RST_ADD_FLOATS);
+    rst_linear_run(&r->up, w->operand[0], channels, 2 * n, w->values[1], channels, RST_INTO_FLOATS);
+    rst_linear_run(&r->skip, row, channels, 2 * n, w->values[1], channels, RST_ADD_FLOATS);
     k->store(row, channels, w->values[1], channels, 2 * n, channels);
   }
 }
 
-void rst_up_reduce_run(rst_run *run, int level, const rst_map *in, rst_map *out) {
-  const rst_model *m = run->model;
-  const frame f = {.run = run,
-                   .conv = &m->up[level],
-                   .reduce_up = &m->reduce_up[level],
-                   .reduce_skip = &m->reduce_skip[level],
-                   .out = out};
+static rst_status up_reduce(rst_run *run, const rst_part *part) {
+  rst_map *in = &run->maps[part->level], *out = in - 1;
+  const frame f = {.run = run, .part = part, .conv = part->packed, .out = out};
   const size_t channels = outputs(f.conv) / 4;
-  rst_sweep sweep = {.source = in,
-                     .ring_pixel = in->pixel,
-                     .produce = produce_copy,
-                     .consume = consume_up_reduce,
-                     .context = &f};
-  rst_run_sweep(run, level + 1, &sweep,
+  rst_sweep sweep = map_sweep(in, &f, consume_up_reduce);
+  rst_run_sweep(run, part->level, &sweep,
                 (rst_sweep_needs){.operand = {2 * channels}, .values = {4 * channels, 2 * channels}});
+  rst_run_map_free(run, in);
+  return RST_OK;
 }
 
+/* out = concat(up(in), skip) */
 static void consume_up_concat(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x,
                               size_t y, size_t n) {
   const frame *f = s->context;
   const rst_kernels *k = f->run->kernels;
   const size_t wide = outputs(f->conv), channels = wide / 4, pitch = f->out->pixel / k->element;
-  const size_t half = (size_t)f->run->model->architecture.dim * k->element; /* bytes */
+  const size_t half = f->part->out / 4 * k->element; /* bytes */
   convolve(s, w, rows, n);
   for (size_t i = 0; i < 2; i++) {
     for (size_t j = 0; j < 2; j++)
@@ -179,14 +252,14 @@ static void consume_up_concat(const rst_sweep *s, rst_worker *w, const void *con
 /* Chunks that are done before the memory behind them is given back. */
 enum { CHUNKS_AT_ONCE = 8 };
 
-void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out) {
+/* The first level's map becomes one of both; the two are given back on the way. */
+static rst_status up_concat(rst_run *run, const rst_part *part, rst_error *err) {
+  rst_map *in = &run->maps[1], *skip = &run->maps[0], top, *out = &top;
   const rst_grid *grid = &run->grid[1];
-  const frame f = {.run = run, .conv = &run->model->up[0], .out = out, .skip = skip};
-  rst_sweep sweep = {.source = in,
-                     .ring_pixel = in->pixel,
-                     .produce = produce_copy,
-                     .consume = consume_up_concat,
-                     .context = &f};
+  rst_status status = rst_run_map(run, 0, part->out / 2, out, err);
+  if (status != RST_OK) return status;
+  const frame f = {.run = run, .part = part, .conv = part->packed, .out = out, .skip = skip};
+  rst_sweep sweep = map_sweep(in, &f, consume_up_concat);
   for (size_t first = 0; first < grid->chunk_count; first += CHUNKS_AT_ONCE) {
     const size_t end =
         first + CHUNKS_AT_ONCE < grid->chunk_count ? first + CHUNKS_AT_ONCE : grid->chunk_count;
@@ -203,28 +276,71 @@ void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out) {
     }
     rst_run_sweep_part(run, 1, &sweep, (rst_sweep_needs){.values = {outputs(f.conv)}}, first, end);
   }
+  rst_run_map_free(run, in);
+  rst_run_map_free(run, skip);
+  *skip = top;
+  return RST_OK;
 }
 
-/* ---- skip_conv and output ---------------------------------------------------------------------- */
+static rst_status run_up(rst_run *run, const rst_part *part, rst_error *err) {
+  return part[1].kind == &rst_reduce_chan ? up_reduce(run, part) : up_concat(run, part, err);
+}
+
+const rst_kind rst_up = {.layers = resampling_layers,
+                         .derive = derive_nothing,
+                         .packed_size = sizeof(rst_conv3x3),
+                         .pack = pack_up,
+                         .run = run_up};
+
+/* ---- skip_conv --------------------------------------------------------------------------------- */
+
+static size_t skip_layers(const rst_part *part, rst_layer *l) {
+  return conv_layer(part, l, "", 1, part->bias);
+}
+
+static void derive_skip(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
+  a->dual_pixel = rst_found_any(shapes, part);
+}
+
+static void pack_skip(rst_packer *p, const rst_part *part) {
+  rst_linear *linear = part->packed;
+  *linear = rst_pack_linear(
+      p, &(rst_matrix){.layer = CONV, .columns = {.count = part->out, .groups = 1}, .inputs = part->in});
+}
 
 static void consume_skip(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
                          size_t n) {
   const frame *f = s->context;
-  const rst_kernels *k = f->run->kernels;
-  const rst_linear *skip_conv = &f->run->model->skip_conv;
+  const rst_linear *skip_conv = f->part->packed;
   const size_t in = outputs(f->conv);
   convolve(s, w, rows, n);
-  k->store(w->operand[0], in, w->values[0], in, n, in);
-  product(f, skip_conv, w->operand[0], in, n, rst_map_at(f->out, x, y), RST_ADD_ELEMENTS);
+  skip_conv->kernels->store(w->operand[0], in, w->values[0], in, n, in);
+  rst_linear_run(skip_conv, w->operand[0], in, n, rst_map_at(f->out, x, y), rst_linear_outputs(skip_conv),
+                 RST_ADD_ELEMENTS);
 }
 
-void rst_skip_conv_run(rst_run *run, rst_map *map) {
-  const rst_model *m = run->model;
-  const frame f = {.run = run, .conv = &m->patch_embed, .out = map};
-  const size_t in = rst_padded((size_t)m->architecture.in_channels);
-  rst_sweep sweep = picture_sweep(run, &f, consume_skip);
-  rst_run_sweep(run, 0, &sweep,
-                (rst_sweep_needs){.operand = {outputs(f.conv)}, .values = {outputs(f.conv), in}});
+/* map += skip_conv(patch_embed(picture)): the embedding is made again, which costs less than to keep it. */
+static rst_status run_skip(rst_run *run, const rst_part *part, rst_error *err) {
+  const frame f = {.run = run, .part = part, .conv = run->model->parts[0].packed, .out = &run->maps[0]};
+  (void)err;
+  sweep_picture(run, &f, consume_skip, outputs(f.conv));
+  return RST_OK;
+}
+
+const rst_kind rst_skip_conv = {.layers = skip_layers,
+                                .derive = derive_skip,
+                                .packed_size = sizeof(rst_linear),
+                                .pack = pack_skip,
+                                .run = run_skip};
+
+/* ---- Output ------------------------------------------------------------------------------------ */
+
+static size_t output_layers(const rst_part *part, rst_layer *l) {
+  return conv_layer(part, l, "", 3, part->bias);
+}
+
+static void derive_output(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
+  a->out_channels = rst_found_size(shapes, part, CONV, 0);
 }
 
 static void consume_output(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
@@ -244,12 +360,16 @@ static void consume_output(const rst_sweep *s, rst_worker *w, const void *const 
   }
 }
 
-void rst_output_run(rst_run *run, const rst_map *in) {
-  const frame f = {.run = run, .conv = &run->model->output};
-  rst_sweep sweep = {.source = in,
-                     .ring_pixel = in->pixel,
-                     .produce = produce_copy,
-                     .consume = consume_output,
-                     .context = &f};
+static rst_status run_output(rst_run *run, const rst_part *part, rst_error *err) {
+  const frame f = {.run = run, .part = part, .conv = part->packed};
+  rst_sweep sweep = map_sweep(&run->maps[0], &f, consume_output);
+  (void)err;
   rst_run_sweep(run, 0, &sweep, (rst_sweep_needs){.values = {outputs(f.conv)}});
+  return RST_OK;
 }
+
+const rst_kind rst_output = {.layers = output_layers,
+                             .derive = derive_output,
+                             .packed_size = sizeof(rst_conv3x3),
+                             .pack = pack_conv,
+                             .run = run_output};

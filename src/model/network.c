@@ -1,84 +1,26 @@
 /* network.c - the whole network, from picture to picture. */
 #include <omp.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "model/run.h"
 
-static rst_status run_stage(rst_run *run, const rst_stage *stage, int level, rst_map *map, rst_error *err) {
-  rst_status status = RST_OK;
-  for (size_t i = 0; i < stage->count && status == RST_OK; i++)
-    status = rst_block_run(run, &stage->blocks[i], level, map, err);
-  return status;
-}
-
-static rst_status new_map(rst_run *run, int level, size_t channels, rst_map *map, rst_error *err) {
-  return rst_run_map(run, map, run->grid[level].width, run->grid[level].height, channels, err);
-}
-
-/* From the picture to the latent features: maps[l] is the encoder's result of level l. */
-static rst_status encode(rst_run *run, rst_map *maps, rst_error *err) {
-  const rst_model *m = run->model;
-  const int levels = m->architecture.levels;
-  rst_status status = new_map(run, 0, (size_t)m->architecture.dim, &maps[0], err);
-  if (status != RST_OK) return status;
-  rst_patch_embed_run(run, &maps[0]);
-  rst_run_stage_done(run, "patch_embed");
-  for (int l = 0; l < levels && status == RST_OK; l++) {
-    status = run_stage(run, &m->encoder[l], l, &maps[l], err);
-    if (status != RST_OK) break;
-    if (l == levels - 1) {
-      rst_run_stage_done(run, "latent");
-      break;
-    }
-    rst_run_stage_done(run, "encoder_level%d", l + 1);
-    status = new_map(run, l + 1, (size_t)m->architecture.dim << (l + 1), &maps[l + 1], err);
-    if (status != RST_OK) break;
-    rst_down_run(run, l, &maps[l], &maps[l + 1]);
-    rst_run_stage_done(run, "down%d_%d", l + 1, l + 2);
-  }
-  return status;
-}
-
-/* Back up to the first level, whose map takes the place of maps[0] (twice as wide if there are more). */
-static rst_status decode(rst_run *run, rst_map *maps, rst_error *err) {
-  const rst_model *m = run->model;
-  rst_status status = RST_OK;
-  for (int l = m->architecture.levels - 2; l > 0 && status == RST_OK; l--) {
-    rst_up_reduce_run(run, l, &maps[l + 1], &maps[l]);
-    rst_run_map_free(run, &maps[l + 1]);
-    rst_run_stage_done(run, "up%d_%d", l + 2, l + 1);
-    status = run_stage(run, &m->decoder[l], l, &maps[l], err);
-    if (status == RST_OK) rst_run_stage_done(run, "decoder_level%d", l + 1);
-  }
-  if (status != RST_OK || m->architecture.levels == 1) return status;
-  rst_map top;
-  status = new_map(run, 0, rst_top_channels(&m->architecture), &top, err);
-  if (status != RST_OK) return status;
-  rst_up_concat_run(run, &maps[1], &maps[0], &top);
-  rst_run_map_free(run, &maps[1]);
-  rst_run_map_free(run, &maps[0]);
-  maps[0] = top;
-  rst_run_stage_done(run, "up2_1");
-  status = run_stage(run, &m->decoder[0], 0, &maps[0], err);
-  if (status == RST_OK) rst_run_stage_done(run, "decoder_level1");
-  return status;
-}
-
 static rst_status walk(rst_run *run, rst_error *err) {
   const rst_model *m = run->model;
-  rst_map maps[RST_MAX_LEVELS] = {{0}};
-  rst_status status = encode(run, maps, err);
-  if (status == RST_OK) status = decode(run, maps, err);
-  if (status == RST_OK) status = run_stage(run, &m->refinement, 0, &maps[0], err);
-  if (status == RST_OK) {
-    rst_run_stage_done(run, "refinement");
-    if (m->architecture.dual_pixel) rst_skip_conv_run(run, &maps[0]);
-    rst_output_run(run, &maps[0]);
-    rst_run_stage_done(run, "output");
+  const rst_part *part = m->parts, *end = part + m->part_count;
+  rst_status status = RST_OK;
+  for (; part < end && status == RST_OK; part++) {
+    if (part->kind->run == NULL) continue;
+    const rst_grid *grid = &run->grid[part->level];
+    status = part->kind->run(run, part, err);
+    if (status != RST_OK) break;
+    if (part + 1 == end || strcmp(part->stage, part[1].stage) != 0) rst_run_stage_done(run, part->stage);
+    status =
+        rst_run_advance(run, (double)rst_part_macs(part) * (double)grid->width * (double)grid->height, err);
   }
-  for (int l = 0; l < RST_MAX_LEVELS; l++) rst_run_map_free(run, &maps[l]);
+  for (int l = 0; l < RST_MAX_LEVELS; l++) rst_run_map_free(run, &run->maps[l]);
   return status;
 }
 

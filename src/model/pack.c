@@ -2,9 +2,36 @@
 
 #include <string.h>
 
-#include "base/bfloat16.h"
 #include "base/error.h"
 #include "base/memory.h"
+
+void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, void *out,
+                    size_t out_pitch, rst_into into) {
+  linear->kernels->gemm(&(rst_gemm){.a = a,
+                                    .a_pitch = a_pitch,
+                                    .pixels = pixels,
+                                    .k = linear->k,
+                                    .w = linear->w,
+                                    .w_panel = linear->k * RST_GROUP,
+                                    .panels = linear->panels,
+                                    .bias = linear->bias,
+                                    .out = out,
+                                    .out_pitch = out_pitch,
+                                    .out_panel = RST_GROUP,
+                                    .into = into});
+}
+
+/* ---- Places and values --------------------------------------------------------------------- */
+
+static void *take(rst_packer *p, size_t count, size_t size) {
+  void *at = p->base == NULL ? NULL : p->base + p->used;
+  p->used += rst_round_up(count * size, 64);
+  return at;
+}
+
+static bool is_filling(const rst_packer *p) {
+  return p->base != NULL && p->status == RST_OK;
+}
 
 static bool finite_all(const float *v, size_t n) {
   uint32_t bad = 0;
@@ -16,15 +43,21 @@ static bool finite_all(const float *v, size_t n) {
   return bad >> 31 == 0;
 }
 
-static rst_status read_checked(const char *path, const rst_tensor *t, size_t first, size_t count, float *out,
-                               rst_error *err) {
+static void read_checked(rst_packer *p, const rst_tensor *t, size_t first, size_t count, float *out) {
+  if (p->status != RST_OK) return;
   rst_tensor_read(t, first, count, out);
-  if (finite_all(out, count)) return RST_OK;
-  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: a value that is not finite", path, t->name);
+  if (!finite_all(out, count))
+    p->status =
+        rst_fail(p->err, RST_ERROR_WEIGHTS, "%s: tensor %s: a value that is not finite", p->path, t->name);
 }
 
-rst_status rst_pack_vector(const char *path, const rst_tensor *tensor, float *out, rst_error *err) {
-  return read_checked(path, tensor, 0, tensor->elements, out, err);
+/* The output that becomes column c, or RST_NO_SOURCE where that is padding. */
+enum { RST_NO_SOURCE = -1 };
+static ptrdiff_t source_of(const rst_columns *columns, size_t c) {
+  const size_t padded = rst_padded(columns->count), group = c / padded, i = c % padded;
+  if (group >= columns->groups || i >= columns->count) return RST_NO_SOURCE;
+  return (ptrdiff_t)(columns->first +
+                     (columns->interleaved ? i * columns->groups + group : group * columns->count + i));
 }
 
 /* ---- Panels -------------------------------------------------------------------------------- */
@@ -32,53 +65,53 @@ rst_status rst_pack_vector(const char *path, const rst_tensor *tensor, float *ou
 /* How many k's of a panel are worked on at a time: they stay in the first-level cache. */
 enum { K_BLOCK = 64, FOLD_AT_ONCE = 4 };
 
-/* What becomes one panel: 16 rows as floats, a zero ahead of each, and their biases. */
+/* What matrices are made from, a panel at a time. */
 typedef struct panel_source {
-  float *rows;
-  size_t pitch; /* from row to row */
-  float bias[RST_GROUP];
+  const rst_tensor *weight, *bias;
+  size_t length; /* of the tensor's rows */
+  float *values; /* owned: the rows, then the norm */
+  float *rows;   /* 16 of them, a zero ahead of each */
+  size_t pitch;  /* from row to row */
+  float biases[RST_GROUP];
+  const float *norm_weight, *norm_bias; /* to fold in, or NULL */
+  ptrdiff_t *ks; /* per matrix: k i comes from the element ks[i] of each row; RST_NO_SOURCE: zero */
 } panel_source;
 
-static rst_status read_rows(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
-                            const ptrdiff_t *present, panel_source *source, rst_error *err) {
-  const size_t length = tensor->elements / tensor->shape[0];
+static void read_rows(rst_packer *p, panel_source *s, const rst_columns *columns, size_t panel) {
   for (size_t c = 0; c < RST_GROUP; c++) {
-    float *row = source->rows + c * source->pitch;
-    source->bias[c] = 0;
-    if (present[c] == RST_NO_SOURCE) {
-      memset(row, 0, length * sizeof *row);
+    float *row = s->rows + c * s->pitch;
+    const ptrdiff_t from = source_of(columns, panel * RST_GROUP + c);
+    s->biases[c] = 0;
+    if (from == RST_NO_SOURCE) {
+      memset(row, 0, s->length * sizeof *row);
       continue;
     }
-    const size_t index = (size_t)present[c];
-    rst_status status = read_checked(path, tensor, index * length, length, row, err);
-    if (status == RST_OK && tensor_bias != NULL)
-      status = read_checked(path, tensor_bias, index, 1, &source->bias[c], err);
-    if (status != RST_OK) return status;
+    read_checked(p, s->weight, (size_t)from * s->length, s->length, row);
+    if (s->bias != NULL) read_checked(p, s->bias, (size_t)from, 1, &s->biases[c]);
   }
-  return RST_OK;
 }
 
 /* block[i][c] = element ks[i] of row c; RST_NO_SOURCE is the zero ahead of the row. */
-static void transpose(const panel_source *source, const ptrdiff_t *ks, size_t count,
+static void transpose(const panel_source *s, const ptrdiff_t *ks, size_t count,
                       float (*restrict block)[RST_GROUP]) {
   enum { ROWS = 8 }; /* whose addresses stay in registers */
   for (size_t c = 0; c < RST_GROUP; c += ROWS) {
     const float *row[ROWS];
-    for (size_t j = 0; j < ROWS; j++) row[j] = source->rows + (c + j) * source->pitch;
+    for (size_t j = 0; j < ROWS; j++) row[j] = s->rows + (c + j) * s->pitch;
     for (size_t i = 0; i < count; i++)
       for (size_t j = 0; j < ROWS; j++) block[i][c + j] = row[j][ks[i]];
   }
 }
 
 /* Folds into `count` k's of a block (a constant to the callers); adds what they have for the bias to sums. */
-static inline void fold_some(const rst_fold *fold, const ptrdiff_t *ks, size_t count,
+static inline void fold_some(const panel_source *s, const ptrdiff_t *ks, size_t count,
                              float (*restrict block)[RST_GROUP], double *restrict sums) {
   float weight[FOLD_AT_ONCE];
   double bias[FOLD_AT_ONCE];
   for (size_t i = 0; i < count; i++) {
     const bool padding = ks[i] == RST_NO_SOURCE;
-    weight[i] = padding ? 0 : fold->weight[ks[i]];
-    bias[i] = padding || fold->bias == NULL ? 0 : (double)fold->bias[ks[i]];
+    weight[i] = padding ? 0 : s->norm_weight[ks[i]];
+    bias[i] = padding || s->norm_bias == NULL ? 0 : (double)s->norm_bias[ks[i]];
   }
   for (size_t c = 0; c < RST_GROUP; c++) {
     double sum = sums[c];
@@ -91,71 +124,132 @@ static inline void fold_some(const rst_fold *fold, const ptrdiff_t *ks, size_t c
 }
 
 /* Each column's sum runs over k in rising order. */
-static void fold_block(const rst_fold *fold, const ptrdiff_t *ks, size_t count,
+static void fold_block(const panel_source *s, const ptrdiff_t *ks, size_t count,
                        float (*restrict block)[RST_GROUP], double *restrict sums) {
   size_t i = 0;
-  for (; i + FOLD_AT_ONCE <= count; i += FOLD_AT_ONCE) fold_some(fold, ks + i, FOLD_AT_ONCE, block + i, sums);
-  for (; i < count; i++) fold_some(fold, ks + i, 1, block + i, sums);
+  for (; i + FOLD_AT_ONCE <= count; i += FOLD_AT_ONCE) fold_some(s, ks + i, FOLD_AT_ONCE, block + i, sums);
+  for (; i < count; i++) fold_some(s, ks + i, 1, block + i, sums);
 }
 
-/* Pairs of k side by side: see rst_gemm. */
-static void round_block(float block[][RST_GROUP], size_t count, uint16_t *out) {
-  for (size_t i = 0; i < count; i += 2, out += 2 * RST_GROUP)
-    for (size_t c = 0; c < RST_GROUP; c++) {
-      out[2 * c] = rst_f32_to_bf16(block[i][c]);
-      out[2 * c + 1] = rst_f32_to_bf16(block[i + 1][c]);
-    }
-}
-
-static void pack_panel(const panel_source *source, const rst_fold *fold, bool bf16, const rst_packed *to,
-                       size_t panel) {
-  void *w = (uint8_t *)to->w + panel * to->k * RST_GROUP * (bf16 ? sizeof(uint16_t) : sizeof(float));
+static void pack_panel(const panel_source *s, const ptrdiff_t *ks, const rst_linear *to, size_t panel) {
+  const rst_kernels *kernels = to->kernels;
+  uint8_t *w = (uint8_t *)(uintptr_t)to->w + panel * to->k * RST_GROUP * kernels->element;
   double sums[RST_GROUP] = {0};
   for (size_t first = 0; first < to->k; first += K_BLOCK) {
-    float exact[K_BLOCK][RST_GROUP];
-    float(*block)[RST_GROUP] = bf16 ? exact : (float(*)[RST_GROUP])w + first;
+    float block[K_BLOCK][RST_GROUP];
     const size_t count = to->k - first < K_BLOCK ? to->k - first : K_BLOCK;
-    transpose(source, to->ks + first, count, block);
-    if (fold != NULL) fold_block(fold, to->ks + first, count, block, sums);
-    if (bf16) round_block(block, count, (uint16_t *)w + first * RST_GROUP);
+    transpose(s, ks + first, count, block);
+    if (s->norm_weight != NULL) fold_block(s, ks + first, count, block, sums);
+    kernels->pack(block[0], count, w + first * RST_GROUP * kernels->element);
   }
   if (to->bias == NULL) return;
-  for (size_t c = 0; c < RST_GROUP; c++)
-    to->bias[panel * RST_GROUP + c] =
-        fold == NULL ? source->bias[c] : (float)((double)source->bias[c] + sums[c]);
+  float *bias = (float *)(uintptr_t)to->bias + panel * RST_GROUP;
+  for (size_t c = 0; c < RST_GROUP; c++) bias[c] = (float)((double)s->biases[c] + sums[c]);
 }
 
-rst_status rst_pack_linear(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
-                           const ptrdiff_t *rows, size_t panels, const rst_fold *fold, bool bf16,
-                           const rst_packed *to, size_t count, rst_error *err) {
-  const size_t pitch = tensor->elements / tensor->shape[0] + RST_GROUP;
-  float *values = rst_alloc_zeroed(pitch, RST_GROUP * sizeof *values);
-  if (values == NULL) return rst_fail_memory(err, "packing weights");
-  panel_source source = {.rows = values + RST_GROUP, .pitch = pitch};
-  rst_status status = RST_OK;
-  for (size_t p = 0; p < panels && status == RST_OK; p++) {
-    status = read_rows(path, tensor, tensor_bias, rows + p * RST_GROUP, &source, err);
-    for (size_t i = 0; i < count && status == RST_OK; i++) pack_panel(&source, fold, bf16, &to[i], p);
+/* Fills `count` matrices of the same rows, the k's of each as s->ks has them. */
+static void pack_panels(rst_packer *p, panel_source *s, const rst_columns *columns, const rst_linear *to,
+                        size_t count) {
+  for (size_t panel = 0; panel < to->panels && p->status == RST_OK; panel++) {
+    read_rows(p, s, columns, panel);
+    for (size_t i = 0; i < count && p->status == RST_OK; i++) pack_panel(s, s->ks + i * to->k, &to[i], panel);
   }
-  rst_free(values);
-  rst_tensor_release(tensor);
-  return status;
 }
 
-rst_status rst_pack_depthwise(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
-                              const ptrdiff_t *rows, size_t columns, float *weights, float *bias,
-                              rst_error *err) {
-  for (size_t c = 0; c < columns; c++) {
-    float taps[RST_TAPS] = {0}, b = 0;
-    if (rows[c] != RST_NO_SOURCE) {
-      rst_status status = read_checked(path, tensor, (size_t)rows[c] * RST_TAPS, RST_TAPS, taps, err);
-      if (status == RST_OK && tensor_bias != NULL)
-        status = read_checked(path, tensor_bias, (size_t)rows[c], 1, &b, err);
-      if (status != RST_OK) return status;
+/* Scratch for the rows of a layer, a layer norm and `ks` k's. */
+static bool open_source(rst_packer *p, panel_source *s, size_t layer, const rst_layer *norm, size_t ks) {
+  const rst_layer_tensors *t = &p->tensors[layer];
+  *s = (panel_source){.weight = t->weight, .bias = t->bias};
+  s->length = t->weight->elements / t->weight->shape[0];
+  s->pitch = s->length + RST_GROUP;
+  const size_t floats = s->pitch * RST_GROUP + 2 * s->length;
+  s->values = rst_alloc_zeroed(floats, sizeof *s->values);
+  s->ks = rst_alloc(ks, sizeof *s->ks);
+  if (s->values == NULL || s->ks == NULL) {
+    p->status = rst_fail_memory(p->err, "packing weights");
+    return false;
+  }
+  if (norm != NULL) {
+    float *values = s->values + s->pitch * RST_GROUP;
+    t = &p->tensors[norm - p->layers];
+    read_checked(p, t->weight, 0, s->length, values);
+    s->norm_weight = values;
+    if (t->bias != NULL) {
+      read_checked(p, t->bias, 0, s->length, values + s->length);
+      s->norm_bias = values + s->length;
     }
-    float *group = weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP;
-    for (size_t t = 0; t < RST_TAPS; t++) group[t * RST_GROUP] = taps[t];
-    bias[c] = b;
   }
-  return RST_OK;
+  s->rows = s->values + RST_GROUP;
+  return true;
+}
+
+static void close_source(panel_source *s) {
+  rst_free(s->values);
+  rst_free(s->ks);
+  rst_tensor_release(s->weight);
+}
+
+/* ---- Layers -------------------------------------------------------------------------------- */
+
+static rst_linear take_linear(rst_packer *p, const rst_kernels *kernels, size_t k, const rst_columns *columns,
+                              bool bias) {
+  rst_linear l = {.kernels = kernels,
+                  .k = rst_round_up(k, kernels->step),
+                  .panels = columns->groups * rst_padded(columns->count) / RST_GROUP};
+  l.w = take(p, l.k * l.panels * RST_GROUP, kernels->element);
+  if (bias) l.bias = take(p, l.panels * RST_GROUP, sizeof(float));
+  return l;
+}
+
+rst_linear rst_pack_linear(rst_packer *p, const rst_matrix *m) {
+  const bool bias = (p->layers[m->layer].bias || (m->norm != NULL && m->norm->bias)) && !m->without_bias;
+  const rst_linear l =
+      take_linear(p, m->kernels == NULL ? p->kernels : m->kernels, m->inputs, &m->columns, bias);
+  if (!is_filling(p)) return l;
+  panel_source s;
+  if (open_source(p, &s, m->layer, m->norm, l.k)) {
+    for (size_t i = 0; i < l.k; i++)
+      s.ks[i] = i < m->inputs ? (ptrdiff_t)(m->first_input + i) : RST_NO_SOURCE;
+    pack_panels(p, &s, &m->columns, &l, 1);
+  }
+  close_source(&s);
+  return l;
+}
+
+rst_conv3x3 rst_pack_conv(rst_packer *p, size_t layer, rst_columns columns) {
+  const size_t in = p->layers[layer].in, padded = rst_padded(in), k = 3 * padded;
+  rst_conv3x3 conv;
+  for (size_t row = 0; row < 3; row++)
+    conv.row[row] = take_linear(p, p->kernels, k, &columns, row == 0 && p->layers[layer].bias);
+  if (!is_filling(p)) return conv;
+  panel_source s;
+  if (open_source(p, &s, layer, NULL, 3 * k)) {
+    for (size_t tap = 0; tap < RST_TAPS; tap++)
+      for (size_t i = 0; i < padded; i++)
+        s.ks[tap * padded + i] = i < in ? (ptrdiff_t)(i * RST_TAPS + tap) : RST_NO_SOURCE;
+    pack_panels(p, &s, &columns, conv.row, 3);
+  }
+  close_source(&s);
+  return conv;
+}
+
+rst_depthwise rst_pack_depthwise(rst_packer *p, size_t layer, rst_columns columns) {
+  const size_t channels = columns.groups * rst_padded(columns.count);
+  float *weights = take(p, channels * RST_TAPS, sizeof *weights), *bias = take(p, channels, sizeof *bias);
+  const rst_layer_tensors *t = &p->tensors[layer];
+  for (size_t c = 0; c < channels && is_filling(p); c++) {
+    const ptrdiff_t from = source_of(&columns, c);
+    float taps[RST_TAPS] = {0}, *group = weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP;
+    bias[c] = 0;
+    if (from != RST_NO_SOURCE) read_checked(p, t->weight, (size_t)from * RST_TAPS, RST_TAPS, taps);
+    if (from != RST_NO_SOURCE && t->bias != NULL) read_checked(p, t->bias, (size_t)from, 1, &bias[c]);
+    for (size_t tap = 0; tap < RST_TAPS; tap++) group[tap * RST_GROUP] = taps[tap];
+  }
+  return (rst_depthwise){.weights = weights, .bias = bias, .channels = channels};
+}
+
+const float *rst_pack_values(rst_packer *p, size_t layer) {
+  float *values = take(p, p->layers[layer].out, sizeof *values);
+  if (is_filling(p)) read_checked(p, p->tensors[layer].weight, 0, p->layers[layer].out, values);
+  return values;
 }

@@ -1,39 +1,85 @@
-/* pack.h - from the tensors of a state dict to the layouts that the kernels read. */
+/* pack.h - weights in the layouts that the kernels read. */
 #ifndef RST_MODEL_PACK_H
 #define RST_MODEL_PACK_H
 
-#include "model/model.h"
+#include "kernels/kernels.h"
+#include "model/part.h"
 
-enum { RST_NO_SOURCE = -1 };
+static inline size_t rst_padded(size_t channels) {
+  return rst_round_up(channels, RST_GROUP);
+}
 
-/* A packed matrix: k i comes from the element ks[i] of each row of the tensor, or is zero where that is
- * RST_NO_SOURCE. */
-typedef struct rst_packed {
-  const ptrdiff_t *ks; /* [k] */
-  size_t k;
-  void *w;     /* elements, as rst_gemm has them */
-  float *bias; /* [panels * 16], or NULL */
-} rst_packed;
+/* ---- Packed layers ------------------------------------------------------------------------- */
 
-/* A layer norm's weights ahead of the matrix, folded in: W diag(weight), and W bias into the bias. */
-typedef struct rst_fold {
-  const float *weight; /* [row length of the tensor] */
-  const float *bias;   /* the same, or NULL */
-} rst_fold;
+/* A 1x1 convolution: k inputs, panels of 16 outputs. */
+typedef struct rst_linear {
+  const rst_kernels *kernels; /* the table it is packed for, which says how elements are stored */
+  const void *w;              /* as rst_gemm has it; one panel after the other */
+  size_t k, panels;
+  const float *bias; /* [panels * 16], or NULL */
+} rst_linear;
 
-/* Packs `count` matrices from the same rows of `tensor`: column c of each from rows[c], zero where that is
- * RST_NO_SOURCE. Biases are those of `tensor_bias` (or 0) and of the fold. `bf16` tells the element type.
- * RST_ERROR_WEIGHTS names a tensor with a value that is not finite. */
-rst_status rst_pack_linear(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
-                           const ptrdiff_t *rows, size_t panels, const rst_fold *fold, bool bf16,
-                           const rst_packed *to, size_t count, rst_error *err);
+/* A 3x3 convolution: one rst_linear per kernel row, over the padded channels of three neighbours. */
+typedef struct rst_conv3x3 {
+  rst_linear row[3]; /* the bias, if any, is in row[0] */
+} rst_conv3x3;
 
-/* Fills depthwise weights [columns / 16][9][16] and bias [columns] from rows rows[c] of [n, 1, 3, 3]. */
-rst_status rst_pack_depthwise(const char *path, const rst_tensor *tensor, const rst_tensor *tensor_bias,
-                              const ptrdiff_t *rows, size_t columns, float *weights, float *bias,
-                              rst_error *err);
+typedef struct rst_depthwise {
+  const float *weights, *bias; /* as rst_dwconv has them */
+  size_t channels;
+} rst_depthwise;
 
-/* All of a tensor as floats, checked to be finite. */
-rst_status rst_pack_vector(const char *path, const rst_tensor *tensor, float *out, rst_error *err);
+static inline size_t rst_linear_outputs(const rst_linear *linear) {
+  return linear->panels * RST_GROUP;
+}
+
+/* out (+)= a * linear, for pixels whose rows are `a_pitch` and `out_pitch` long. */
+void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, void *out,
+                    size_t out_pitch, rst_into into);
+
+/* ---- Packing ------------------------------------------------------------------------------- */
+
+/* The tensors of a layer; bias is NULL when it has none. */
+typedef struct rst_layer_tensors {
+  const rst_tensor *weight, *bias;
+} rst_layer_tensors;
+
+/* Hands out places in the memory of a part and fills them. While `base` is NULL, nothing is read, and the
+ * pointers to weights become NULL. */
+struct rst_packer {
+  const rst_kernels *kernels, *exact; /* exact: the float32 table of the same instruction set */
+  rst_layer layers[RST_MAX_LAYERS];
+  size_t layer_count;
+  rst_layer_tensors tensors[RST_MAX_LAYERS];
+  const char *path; /* for messages */
+  uint8_t *base;
+  size_t used;       /* bytes */
+  rst_status status; /* the first error; nothing is filled after it */
+  rst_error *err;
+};
+
+/* Which outputs of a layer become columns: `groups` times `count` of them, from `first` on, each group padded
+ * to whole groups of 16. */
+typedef struct rst_columns {
+  size_t first, count, groups;
+  bool interleaved; /* the first output of all groups, the second of all groups, ... */
+} rst_columns;
+
+/* What becomes an rst_linear. */
+typedef struct rst_matrix {
+  size_t layer;
+  rst_columns columns;
+  size_t first_input, inputs;
+  const rst_layer
+      *norm; /* the packer's of a layer norm ahead, folded in: W diag(weight), W bias in the bias */
+  bool without_bias;
+  const rst_kernels *kernels; /* NULL: the packer's */
+} rst_matrix;
+
+rst_linear rst_pack_linear(rst_packer *packer, const rst_matrix *matrix);
+rst_conv3x3 rst_pack_conv(rst_packer *packer, size_t layer, rst_columns columns);
+rst_depthwise rst_pack_depthwise(rst_packer *packer, size_t layer, rst_columns columns);
+/* The values of a layer's weight. */
+const float *rst_pack_values(rst_packer *packer, size_t layer);
 
 #endif

@@ -8,7 +8,7 @@
 typedef struct rst_pass {
   const rst_run *run;
   const rst_grid *grid;
-  const rst_block *block;
+  const rst_part *part;
   const rst_linear *in; /* after the layer norm */
   const rst_map *map;   /* that is added to */
 } rst_pass;

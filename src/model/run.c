@@ -1,8 +1,6 @@
 #include "model/run.h"
 
 #include <omp.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "base/error.h"
 
@@ -53,8 +51,8 @@ void rst_run_sweep(rst_run *run, int level, rst_sweep *s, rst_sweep_needs needs)
   rst_run_sweep_part(run, level, s, needs, 0, run->grid[level].chunk_count);
 }
 
-rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, size_t channels,
-                       rst_error *err) {
+rst_status rst_run_map(rst_run *run, int level, size_t channels, rst_map *map, rst_error *err) {
+  const size_t width = run->grid[level].width, height = run->grid[level].height;
   const size_t element = run->kernels->element;
   if (run->planning) {
     *map = (rst_map){.width = width, .height = height, .pixel = rst_padded(channels) * element};
@@ -88,13 +86,8 @@ rst_status rst_run_advance(rst_run *run, double work, rst_error *err) {
   return rst_fail(err, RST_CANCELLED, "cancelled");
 }
 
-void rst_run_stage_done(rst_run *run, const char *format, ...) {
+void rst_run_stage_done(rst_run *run, const char *stage) {
   if (run->planning || run->options->stage_done == NULL) return;
-  char stage[64];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(stage, sizeof stage, format, args);
-  va_end(args);
   const double now = omp_get_wtime();
   run->options->stage_done(run->options->stage_user, stage, now - run->stage_start);
   run->stage_start = now;

@@ -16,12 +16,13 @@ typedef struct rst_needs {
   size_t border_rows, partials, attention, folded, product; /* of the run */
 } rst_needs;
 
-typedef struct rst_run {
+struct rst_run {
   const rst_model *model;
   const rst_kernels *kernels;
   const rst_pixels *input, *output;
   size_t width, height; /* padded to the network's multiple */
   rst_grid grid[RST_MAX_LEVELS];
+  rst_map maps[RST_MAX_LEVELS]; /* of each level, where there is one; the parts make, change and free them */
   int threads;
 
   bool planning;
@@ -39,7 +40,7 @@ typedef struct rst_run {
   double work_done, work_total;       /* multiply-adds, for the progress */
   const rst_restore_options *options; /* for the callbacks */
   double stage_start;                 /* seconds */
-} rst_run;
+};
 
 /* What a sweep needs from a worker, per output pixel. */
 typedef struct rst_sweep_needs {
@@ -53,34 +54,19 @@ void rst_run_sweep_part(rst_run *run, int level, rst_sweep *sweep, rst_sweep_nee
                         size_t end);
 void rst_run_sweep(rst_run *run, int level, rst_sweep *sweep, rst_sweep_needs needs);
 
-/* Maps of the run. */
-rst_status rst_run_map(rst_run *run, rst_map *map, size_t width, size_t height, size_t channels,
-                       rst_error *err);
+/* A map of a level. */
+rst_status rst_run_map(rst_run *run, int level, size_t channels, rst_map *map, rst_error *err);
 void rst_run_map_free(rst_run *run, rst_map *map);
 
 /* Adds `work` multiply-adds and tells the progress; RST_CANCELLED when that says stop. */
 rst_status rst_run_advance(rst_run *run, double work, rst_error *err);
 
-/* Ends a stage of that name (with `number`s in it) that began where the last one ended. */
-void rst_run_stage_done(rst_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Ends a stage, which began where the last one ended. */
+void rst_run_stage_done(rst_run *run, const char *stage);
 
 static inline void rst_need(size_t *most, size_t bytes) {
   *most = *most > bytes ? *most : bytes;
 }
-
-/* block.c: one transformer block, in place. */
-rst_status rst_block_run(rst_run *run, const rst_block *block, int level, rst_map *map, rst_error *err);
-/* attention.c: x += MDTA(norm1(x)). */
-void rst_attention_run(rst_run *run, const rst_block *block, int level, rst_map *map);
-/* frame.c: what is around the blocks. */
-void rst_patch_embed_run(rst_run *run, rst_map *out);
-void rst_down_run(rst_run *run, int level, const rst_map *in, rst_map *out);
-/* out = reduce_chan(concat(up(in), out)); levels above the first */
-void rst_up_reduce_run(rst_run *run, int level, const rst_map *in, rst_map *out);
-/* out = concat(up(in), skip) at the first level; in and skip are given back on the way */
-void rst_up_concat_run(rst_run *run, rst_map *in, rst_map *skip, rst_map *out);
-void rst_skip_conv_run(rst_run *run, rst_map *map); /* map += skip_conv(patch_embed(picture)) */
-void rst_output_run(rst_run *run, const rst_map *in);
 
 /* network.c: one run over the whole of `input`, whose shape and that of `output` fit the model; the options
  * for tiles and memory mean nothing here. RST_ERROR_MEMORY or RST_CANCELLED. */

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "weights/architecture.h"
+#include "model/architecture.h"
 #include "weights/json.h"
 
 enum { MAX_FILES = 1000 };

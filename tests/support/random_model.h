@@ -8,7 +8,7 @@
 #ifndef TESTS_SUPPORT_RANDOM_MODEL_H
 #define TESTS_SUPPORT_RANDOM_MODEL_H
 
-#include "weights/architecture.h"
+#include "model/architecture.h"
 #include "weights/weights.h"
 
 /* ---- Random numbers --------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
-#include "weights/architecture.h"
+#include "model/architecture.h"
 
 /* The published model for motion deblurring. */
 static rst_architecture published(void) {
@@ -242,6 +242,15 @@ static void test_macs_that_do_not_fit_stay_at_the_largest_number(void **state) {
   assert_int_equal(rst_architecture_macs(&a, SIZE_MAX, 1), UINT64_MAX);
 }
 
+static void test_macs_of_no_architecture_are_none(void **state) {
+  (void)state;
+  rst_architecture a = published();
+  a.levels = 6;
+  assert_int_equal(rst_architecture_macs(&a, 256, 256), 0);
+  a.levels = 0;
+  assert_int_equal(rst_architecture_macs(&a, 256, 256), 0);
+}
+
 static void test_multiple_is_a_power_of_two(void **state) {
   (void)state;
   for (int levels = 1; levels <= RST_MAX_LEVELS; levels++) {
@@ -330,6 +339,7 @@ int main(void) {
       cmocka_unit_test(test_macs_of_one_level_by_hand),
       cmocka_unit_test(test_macs_are_of_the_padded_size),
       cmocka_unit_test(test_macs_that_do_not_fit_stay_at_the_largest_number),
+      cmocka_unit_test(test_macs_of_no_architecture_are_none),
       cmocka_unit_test(test_multiple_is_a_power_of_two),
       cmocka_unit_test(test_fields_out_of_range_are_refused),
       cmocka_unit_test(test_fields_that_do_not_fit_together_are_refused),

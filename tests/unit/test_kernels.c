@@ -153,6 +153,29 @@ static void check_value(const buffer *b, size_t i, double expected, double toler
            tolerance + store_error(b, expected));
 }
 
+/* ---- pack ------------------------------------------------------------------------------------------------
+ */
+
+/* Row k, column c is element [k / step][c][k % step], and nothing else is written. */
+static void pack_shapes(const rst_kernels *k) {
+  assert_int_equal(k->step, is_bf16(k) ? 2 : 1);
+  for (int how = 0; how < KINDS; how++)
+    for (size_t steps = 1; steps <= 5; steps++) {
+      const size_t rows = steps * k->step, pitch = rows * RST_GROUP;
+      char what[80];
+      snprintf(what, sizeof what, "pack %s, %s: k %zu", table_name(k), KIND_NAMES[how], rows);
+      buffer from = filled(4, pitch, (kind)how, 1), w = new_buffer(k->element, 2 * pitch);
+      k->pack(from.data, rows, w.data);
+      for (size_t i = 0; i < pitch; i++) {
+        const size_t row = i / RST_GROUP, at = (row / k->step * RST_GROUP + i % RST_GROUP) * k->step;
+        check_value(&w, at + row % k->step, get(&from, i), 0, what);
+      }
+      check_untouched(&w, 2 * pitch, 1, pitch, what);
+      release(&from);
+      release(&w);
+    }
+}
+
 /* ---- gemm ------------------------------------------------------------------------------------------------
  */
 
@@ -754,6 +777,7 @@ static void tables(void **state) {
     (void)state;                           \
     for_every_table(check);                \
   }
+OVER_TABLES(pack_shapes)
 OVER_TABLES(gemm_shapes)
 OVER_TABLES(gemm_extremes)
 OVER_TABLES(gemm_with_many_k)
@@ -771,6 +795,7 @@ OVER_TABLES(store_rounds_to_bf16)
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tables),
+      cmocka_unit_test(test_pack_shapes),
       cmocka_unit_test(test_gemm_shapes),
       cmocka_unit_test(test_gemm_extremes),
       cmocka_unit_test(test_gemm_with_many_k),

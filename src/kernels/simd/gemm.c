@@ -5,6 +5,15 @@
  * cache while the pixels pass by. */
 #include "kernels/simd/steps.h"
 
+void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
+  for (size_t i = 0; i < k; i += STEP)
+    for (size_t j = 0; j < RST_GROUP; j += V) {
+      vf step[STEP];
+      for (size_t s = 0; s < STEP; s++) step[s] = vf_load(rows + (i + s) * RST_GROUP + j);
+      step_store((element *)w + i * RST_GROUP + j * STEP, step);
+    }
+}
+
 enum { MAX_MR = 14, MAX_NV = 4 };
 typedef vf sums[MAX_MR][MAX_NV];
 

@@ -1,11 +1,13 @@
 /* table.c - the table of one variant. */
-#include "kernels/simd/vector.h"
+#include "kernels/simd/steps.h"
 
 extern const rst_kernels RST_KERNEL(kernels);
 const rst_kernels RST_KERNEL(kernels) = {
     .isa = RST_VARIANT_ISA,
     .precision = RST_BF16 ? RST_PRECISION_BF16 : RST_PRECISION_F32,
     .element = sizeof(element),
+    .step = STEP,
+    .pack = RST_KERNEL(pack),
     .gemm = RST_KERNEL(gemm),
     .normalize = RST_KERNEL(normalize),
     .dwconv_operand = RST_KERNEL(dwconv_operand),

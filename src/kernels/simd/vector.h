@@ -140,6 +140,7 @@ RST_INLINE void element_store(element *p, vf v) {
 #define RST_JOIN(name, variant) RST_JOIN2(name, variant)
 #define RST_KERNEL(name) RST_JOIN(name, RST_VARIANT)
 
+void RST_KERNEL(pack)(const float *rows, size_t k, void *w);
 void RST_KERNEL(gemm)(const rst_gemm *g);
 void RST_KERNEL(normalize)(const rst_normalize *n);
 void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);

@@ -4,42 +4,43 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "model/part.h"
 #include "weights/checkpoint/state_dict.h"
 
-enum { MAX_BLOCKS = 1000, STAGE_NAME = 32, SHAPE_TEXT = 128 };
+enum { MAX_BLOCKS = 1000, SHAPE_TEXT = 128 };
 /* Forty times the largest published model: a view with strides of 0 makes any number of one. */
 static const size_t MAX_PARAMETERS = (size_t)1 << 30;
 static const double USUAL_EXPANSION = 2.66;
 
 /* ---- Deriving ----------------------------------------------------------------------------------- */
 
-/* Dimension `dim` of a tensor, 0 when there is no such tensor or dimension, never more than INT_MAX. */
-static int dimension(const rst_state_dict *dict, const char *stage, const char *name, size_t dim) {
-  char full[RST_TENSOR_NAME + STAGE_NAME];
-  snprintf(full, sizeof full, "%s%s", stage, name);
-  const rst_tensor_view *tensor = rst_state_dict_get(dict, full);
-  if (tensor == NULL || dim >= tensor->ndim) return 0;
-  return tensor->size[dim] > INT32_MAX ? INT32_MAX : (int)tensor->size[dim];
+typedef struct derivation {
+  const rst_state_dict *dict;
+  rst_checkpoint_shapes shapes;
+  rst_architecture found;
+  bool level_has_blocks[RST_MAX_LEVELS]; /* that have its heads */
+  char missing[RST_TENSOR_NAME];         /* the output's tensor, when it is */
+} derivation;
+
+static const size_t *find_shape(const void *dict, const char *name, size_t *ndim) {
+  const rst_tensor_view *tensor = rst_state_dict_get(dict, name);
+  if (tensor == NULL) return NULL;
+  *ndim = tensor->ndim;
+  return tensor->size;
 }
 
-static bool is_there(const rst_state_dict *dict, const char *stage, const char *name) {
-  char full[RST_TENSOR_NAME + STAGE_NAME];
-  snprintf(full, sizeof full, "%s%s", stage, name);
-  return rst_state_dict_get(dict, full) != NULL;
-}
-
-/* The block that `name` belongs to, -1 when it is not one of the stage's ("latent."). */
+/* The block that `name` belongs to, -1 when it is not one of the stage's. */
 static int block_of(rst_text name, const char *stage) {
-  size_t n = strlen(stage);
-  if (name.length <= n || memcmp(name.bytes, stage, n) != 0) return -1;
+  const size_t n = strlen(stage);
+  if (name.length <= n || memcmp(name.bytes, stage, n) != 0 || name.bytes[n] != '.') return -1;
   int block = 0;
-  size_t i = n;
+  size_t i = n + 1;
   for (; i < name.length && name.bytes[i] >= '0' && name.bytes[i] <= '9'; i++)
     block = block < MAX_BLOCKS ? 10 * block + (name.bytes[i] - '0') : MAX_BLOCKS;
-  return i > n && i < name.length && name.bytes[i] == '.' ? block : -1;
+  return i > n + 1 && i < name.length && name.bytes[i] == '.' ? block : -1;
 }
 
-/* One more than the highest index under the stage. */
+/* One more than the highest index in the stage. */
 static int count_blocks(const rst_state_dict *dict, const char *stage) {
   int count = 0;
   for (size_t i = 0; i < dict->count; i++) {
@@ -49,107 +50,52 @@ static int count_blocks(const rst_state_dict *dict, const char *stage) {
   return count;
 }
 
-static int count_levels(const rst_state_dict *dict) {
-  int levels = 1;
-  for (; levels < RST_MAX_LEVELS; levels++) {
-    char name[STAGE_NAME];
-    snprintf(name, sizeof name, "down%d_%d.body.0.weight", levels, levels + 1);
-    if (!is_there(dict, "", name)) break;
+/* Levels are as many as there are downsamplings, without a gap. */
+static void derive_levels(void *user, const rst_part *part) {
+  derivation *d = user;
+  if (part->kind == &rst_down && part->level == d->found.levels - 1 && rst_found_any(&d->shapes, part))
+    d->found.levels++;
+}
+
+/* A network with everything that a part list can have shows where to look. Blocks are asked one after the
+ * other, so that one that lacks a tensor is an error of its own and not one of all others. */
+static void derive_part(void *user, const rst_part *part) {
+  derivation *d = user;
+  rst_part p = *part;
+  const int blocks = p.side == RST_BETWEEN ? 1 : count_blocks(d->dict, p.stage);
+  if (p.side == RST_ENCODER) d->found.num_blocks[p.level] = blocks;
+  if (p.side == RST_REFINEMENT) d->found.num_refinement_blocks = blocks;
+  if (p.side != RST_BETWEEN && blocks > 0) d->level_has_blocks[p.level] = true;
+  if (p.kind == &rst_output && !rst_found_any(&d->shapes, &p)) {
+    rst_layer layers[RST_MAX_LAYERS];
+    p.kind->layers(&p, layers);
+    rst_layer_tensor_name(&p, &layers[0], false, d->missing);
   }
-  return levels;
+  for (p.block = 0; p.block < blocks; p.block++) p.kind->derive(&p, &d->shapes, &d->found);
 }
 
-static void stage_name(char out[STAGE_NAME], const char *side, int level, int levels) {
-  if (level == levels - 1)
-    snprintf(out, STAGE_NAME, "latent.");
-  else
-    snprintf(out, STAGE_NAME, "%s_level%d.", side, level + 1);
-}
-
-/* A block of the stage has a tensor of attention. Asked of all blocks: one that is missing must be noticed.
- */
-static bool has_attention(const rst_state_dict *dict, const char *stage) {
-  static const char ATTENTION[] = "attn.";
-  for (size_t i = 0; i < dict->count; i++) {
-    rst_text name = dict->entries[i].name;
-    if (block_of(name, stage) < 0) continue;
-    const char *rest = memchr(name.bytes + strlen(stage), '.', name.length - strlen(stage));
-    size_t left = name.length - (size_t)(rest + 1 - name.bytes);
-    if (left >= sizeof ATTENTION - 1 && memcmp(rest + 1, ATTENTION, sizeof ATTENTION - 1) == 0) return true;
-  }
-  return false;
-}
-
-/* Stages that share a level's heads and attention, or its ffn_hidden, until one has blocks. */
-static const char *first_with_blocks(const rst_state_dict *dict, const char *const stages[], size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (count_blocks(dict, stages[i]) > 0) return stages[i];
-  return NULL;
-}
-
-static int or_else(int value, int otherwise) {
-  return value > 0 ? value : otherwise;
-}
-
-/* Where project_out is missing, that is to be the error, and not the shapes of all others. */
-static int hidden_width(const rst_state_dict *dict, const char *stage) {
-  int width = dimension(dict, stage, "0.ffn.project_out.weight", 1);
-  return or_else(width, or_else(dimension(dict, stage, "0.ffn.project_in.weight", 0) / 2, 1));
-}
-
-static void derive_level(const rst_state_dict *dict, rst_architecture *a, int level) {
-  char encoder[STAGE_NAME], decoder[STAGE_NAME];
-  stage_name(encoder, "encoder", level, a->levels);
-  stage_name(decoder, "decoder", level, a->levels);
-  a->num_blocks[level] = count_blocks(dict, encoder);
-
-  /* The decoder of level 0 and the refinement have the heads of level 0 and the width of level 1. */
-  const char *const same_heads[] = {encoder, decoder, "refinement."};
-  const char *stage = first_with_blocks(dict, same_heads, level == 0 ? 3 : 2);
-  a->attention[level] = stage == NULL || has_attention(dict, stage);
-  a->heads[level] = stage == NULL ? 1 : or_else(dimension(dict, stage, "0.attn.temperature", 0), 1);
-
-  const char *same_width[4];
-  size_t count = 0;
-  same_width[count++] = encoder;
-  if (level > 0) same_width[count++] = decoder;
-  if (level == 1) same_width[count++] = "decoder_level1.";
-  if (level == 1 || a->levels == 1) same_width[count++] = "refinement.";
-  stage = first_with_blocks(dict, same_width, count);
-  double width = (double)a->dim * (1 << level);
-  int usual = width < 1e6 ? or_else((int)(width * USUAL_EXPANSION), 1) : 1;
-  a->ffn_hidden[level] = stage == NULL ? usual : hidden_width(dict, stage);
-}
-
-/* Whether any block, in the stage that comes first, has the tensor. */
-static bool derive_flag(const rst_state_dict *dict, const rst_architecture *a, const char *name) {
-  char stages[RST_MAX_LEVELS][STAGE_NAME];
-  const char *list[RST_MAX_LEVELS + 2];
-  size_t count = 0;
-  for (int level = 0; level < a->levels; level++) {
-    stage_name(stages[level], "encoder", level, a->levels);
-    list[count++] = stages[level];
-  }
-  list[count++] = "decoder_level1.";
-  list[count++] = "refinement.";
-  const char *stage = first_with_blocks(dict, list, count);
-  return stage != NULL && is_there(dict, stage, name);
+/* What no tensor tells, because none depends on it. */
+static void fill_in(derivation *d, int level) {
+  rst_architecture *a = &d->found;
+  const double usual = (double)a->dim * (1 << level) * USUAL_EXPANSION;
+  if (a->heads[level] == 0) a->heads[level] = 1;
+  if (a->ffn_hidden[level] == 0) a->ffn_hidden[level] = usual >= 1 && usual < 1e6 ? (int)usual : 1;
+  if (!d->level_has_blocks[level]) a->attention[level] = true;
 }
 
 rst_status rst_state_dict_architecture(const rst_state_dict *dict, const char *where, rst_architecture *a,
                                        rst_error *err) {
-  *a = (rst_architecture){.in_channels = dimension(dict, "", "patch_embed.proj.weight", 1),
-                          .dim = dimension(dict, "", "patch_embed.proj.weight", 0),
-                          .out_channels = dimension(dict, "", "output.weight", 0),
-                          .levels = count_levels(dict),
-                          .num_refinement_blocks = count_blocks(dict, "refinement."),
-                          .dual_pixel = is_there(dict, "", "skip_conv.weight")};
-  if (!is_there(dict, "", "output.weight"))
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor output.weight is missing", where);
-  for (int level = 0; level < a->levels; level++) derive_level(dict, a, level);
-  a->bias = derive_flag(dict, a, "0.ffn.project_in.bias") || is_there(dict, "", "reduce_chan_level2.bias");
-  a->norm_bias = derive_flag(dict, a, "0.norm2.body.bias");
-  a->residual = !a->dual_pixel;
+  derivation d = {.dict = dict, .shapes = {find_shape, dict}, .found = {.levels = 1}};
+  rst_architecture all = {.levels = RST_MAX_LEVELS, .num_refinement_blocks = 1, .dual_pixel = true};
+  for (int level = 0; level < RST_MAX_LEVELS; level++) all.num_blocks[level] = 1, all.attention[level] = true;
+  rst_parts_visit(&all, derive_levels, &d);
+  all.levels = d.found.levels;
+  rst_parts_visit(&all, derive_part, &d);
+  if (d.missing[0] != '\0')
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s is missing", where, d.missing);
+  for (int level = 0; level < all.levels; level++) fill_in(&d, level);
+  *a = d.found;
+  a->residual = !a->dual_pixel && a->in_channels == a->out_channels;
   return rst_architecture_check(a, where, err);
 }
 

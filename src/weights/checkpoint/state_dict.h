@@ -3,7 +3,7 @@
 #ifndef RST_WEIGHTS_CHECKPOINT_STATE_DICT_H
 #define RST_WEIGHTS_CHECKPOINT_STATE_DICT_H
 
-#include "weights/architecture.h"
+#include "model/architecture.h"
 #include "weights/checkpoint/value.h"
 
 enum { RST_SEARCH_DEPTH = 4, RST_PLACE = 128 };
@@ -51,8 +51,8 @@ const rst_tensor_view *rst_state_dict_get(const rst_state_dict *dict, const char
 
 /* Reads every hyper-parameter off the tensors' names and shapes. ffn_hidden is taken as it is; where a level
  * has no blocks to read heads or ffn_hidden from, no tensor depends on them and they become 1 and the
- * usual 2.66 times the width. A network has the residual connection unless it is a dual-pixel one: the state
- * dict does not tell. RST_ERROR_WEIGHTS. */
+ * usual 2.66 times the width. The state dict does not tell whether there is a residual connection: a network
+ * has it unless it is a dual-pixel one or has other channels out than in. RST_ERROR_WEIGHTS. */
 rst_status rst_state_dict_architecture(const rst_state_dict *dict, const char *where,
                                        rst_architecture *architecture, rst_error *err);
 

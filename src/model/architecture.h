@@ -1,13 +1,12 @@
-/* architecture.h - what a set of hyper-parameters means: its tensors, parameters and MACs. The one list of
- * tensor names and shapes that the manifest reader, the checkpoint converter, the packer and the tests share.
- */
-#ifndef RST_WEIGHTS_ARCHITECTURE_H
-#define RST_WEIGHTS_ARCHITECTURE_H
+/* architecture.h - what a set of hyper-parameters means: its tensors and MACs. */
+#ifndef RST_MODEL_ARCHITECTURE_H
+#define RST_MODEL_ARCHITECTURE_H
 
+#include "base/tensor.h"
 #include "restormer.h"
 
 enum { RST_MAX_CHANNELS = 64 /* of the picture, in and out */ };
-enum { RST_TENSOR_NAME = 64, RST_TENSOR_DIMS = 4, RST_MAX_HIDDEN = (1 << 20) - 1 };
+enum { RST_MAX_HIDDEN = (1 << 20) - 1 };
 
 typedef struct rst_tensor_spec {
   char name[RST_TENSOR_NAME]; /* the state dict's */

@@ -4,7 +4,7 @@
 
 #include "base/bfloat16.h"
 #include "base/file.h"
-#include "weights/weights.h"
+#include "base/tensor.h"
 
 static const struct {
   const char *name;

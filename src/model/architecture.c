@@ -1,0 +1,148 @@
+#include "model/architecture.h"
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "model/part.h"
+
+enum { MAX_DIM = 4096, MAX_BLOCKS = 256 };
+
+/* ---- Ranges -------------------------------------------------------------------------------- */
+
+static rst_status check_range(const char *where, const char *key, int value, int low, int high,
+                              rst_error *err) {
+  if (value >= low && value <= high) return RST_OK;
+  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: %s %d, expected %d to %d", where, key, value, low, high);
+}
+
+static rst_status check_level(const rst_architecture *a, int level, const char *where, rst_error *err) {
+  int width = a->dim << level;
+  char key[32];
+  snprintf(key, sizeof key, "num_blocks[%d]", level);
+  rst_status status = check_range(where, key, a->num_blocks[level], 0, MAX_BLOCKS, err);
+  if (status != RST_OK) return status;
+  snprintf(key, sizeof key, "ffn_hidden[%d]", level);
+  status = check_range(where, key, a->ffn_hidden[level], 1, RST_MAX_HIDDEN, err);
+  if (status != RST_OK) return status;
+  if (a->heads[level] < 1 || width % a->heads[level] != 0)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: heads[%d] %d, expected a divisor of the level's width, %d",
+                    where, level, a->heads[level], width);
+  return RST_OK;
+}
+
+rst_status rst_architecture_check(const rst_architecture *a, const char *where, rst_error *err) {
+  const struct {
+    const char *key;
+    int value, low, high;
+  } ranges[] = {
+      {"in_channels", a->in_channels, 1, RST_MAX_CHANNELS},
+      {"out_channels", a->out_channels, 1, RST_MAX_CHANNELS},
+      {"dim", a->dim, 1, MAX_DIM},
+      {"number of levels", a->levels, 1, RST_MAX_LEVELS},
+      {"num_refinement_blocks", a->num_refinement_blocks, 0, MAX_BLOCKS},
+  };
+  for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+    rst_status status =
+        check_range(where, ranges[i].key, ranges[i].value, ranges[i].low, ranges[i].high, err);
+    if (status != RST_OK) return status;
+  }
+  /* The downsampling convolution halves the channels. */
+  if (a->levels > 1 && a->dim % 2 != 0)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: dim %d, expected an even number with more than one level",
+                    where, a->dim);
+  for (int level = 0; level < a->levels; level++) {
+    rst_status status = check_level(a, level, where, err);
+    if (status != RST_OK) return status;
+  }
+  if (a->dual_pixel && a->in_channels % 2 != 0)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: in_channels %d, expected an even number with dual_pixel",
+                    where, a->in_channels);
+  if (a->residual && a->in_channels != a->out_channels)
+    return rst_fail(err, RST_ERROR_WEIGHTS,
+                    "%s: out_channels %d, expected %d, as many as in_channels, with residual", where,
+                    a->out_channels, a->in_channels);
+  return RST_OK;
+}
+
+/* ---- Tensors ------------------------------------------------------------------------------- */
+
+/* The tensors seen so far, which are written to `specs` unless that is NULL. */
+typedef struct tensor_list {
+  rst_tensor_spec *specs;
+  size_t count;
+  bool overflow;
+} tensor_list;
+
+static void add_tensor(tensor_list *list, const rst_part *part, const rst_layer *layer, bool bias) {
+  const size_t out = layer->out, in = layer->in, side = layer->side;
+  rst_tensor_spec spec = {.ndim = 1, .shape = {out, 1, 1, 1}, .elements = out};
+  if (layer->form == RST_SCALE) spec.ndim = 3;
+  if (layer->form == RST_CONV && !bias) {
+    spec = (rst_tensor_spec){.ndim = 4, .shape = {out, in, side, side}};
+    if (!rst_mul(out, in, &spec.elements) || !rst_mul(spec.elements, side * side, &spec.elements))
+      list->overflow = true;
+  }
+  rst_layer_tensor_name(part, layer, bias, spec.name);
+  if (list->specs != NULL) list->specs[list->count] = spec;
+  list->count++;
+}
+
+static void add_tensors(void *user, const rst_part *part) {
+  rst_layer layers[RST_MAX_LAYERS];
+  const size_t count = part->kind->layers(part, layers);
+  for (size_t i = 0; i < count; i++) {
+    add_tensor(user, part, &layers[i], false);
+    if (layers[i].bias) add_tensor(user, part, &layers[i], true);
+  }
+}
+
+rst_status rst_architecture_tensors(const rst_architecture *architecture, rst_tensor_spec **specs,
+                                    size_t *count, rst_error *err) {
+  *specs = NULL;
+  *count = 0;
+  tensor_list list = {0};
+  rst_parts_visit(architecture, add_tensors, &list);
+  if (list.overflow) return rst_fail_memory(err, "the tensors of the model");
+  *specs = rst_alloc(list.count, sizeof **specs);
+  if (*specs == NULL) return rst_fail_memory(err, "the list of tensors");
+  *count = list.count;
+  list = (tensor_list){.specs = *specs};
+  rst_parts_visit(architecture, add_tensors, &list);
+  return RST_OK;
+}
+
+/* ---- Sizes and costs ----------------------------------------------------------------------- */
+
+size_t rst_architecture_multiple(const rst_architecture *architecture) {
+  return (size_t)1 << (architecture->levels - 1);
+}
+
+/* a * b + c, or the largest number where that does not fit. */
+static uint64_t multiply_add(uint64_t a, uint64_t b, uint64_t c) {
+  uint64_t product, sum;
+  if (__builtin_mul_overflow(a, b, &product) || __builtin_add_overflow(product, c, &sum)) return UINT64_MAX;
+  return sum;
+}
+
+static void add_macs(void *user, const rst_part *part) {
+  uint64_t *macs_per_pixel = user; /* of each level */
+  macs_per_pixel[part->level] += rst_part_macs(part);
+}
+
+uint64_t rst_architecture_macs(const rst_architecture *architecture, size_t width, size_t height) {
+  uint64_t macs_per_pixel[RST_MAX_LEVELS] = {0}, macs = 0;
+  if (rst_architecture_check(architecture, "", NULL) != RST_OK) return 0;
+  rst_parts_visit(architecture, add_macs, macs_per_pixel);
+  /* Sides of the deepest level, rounded up; every level above it has twice that. */
+  uint64_t multiple = rst_architecture_multiple(architecture);
+  uint64_t deep_width = width / multiple + (width % multiple != 0);
+  uint64_t deep_height = height / multiple + (height % multiple != 0);
+  for (int level = 0; level < architecture->levels; level++) {
+    uint64_t scale = multiple >> level;
+    uint64_t pixels =
+        multiply_add(multiply_add(deep_width, scale, 0), multiply_add(deep_height, scale, 0), 0);
+    macs = multiply_add(macs_per_pixel[level], pixels, macs);
+  }
+  return macs;
+}
