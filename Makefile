@@ -68,8 +68,8 @@ endif
 ISAS ?= baseline
 # In float32 the bf16 instructions have nothing to add.
 VARIANTS := $(filter-out avx512bf16_f32,$(foreach isa,$(ISAS),$(isa)_f32 $(isa)_bf16))
-ISA_CFLAGS_avx2       := -mavx2 -mfma -mf16c
-ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+ISA_CFLAGS_avx2       := -mavx2 -mfma
+ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 ISA_CFLAGS_avx512bf16 := $(ISA_CFLAGS_avx512) -mavx512bf16
 
 SIMD_SOURCES := $(wildcard src/kernels/simd/*.c)

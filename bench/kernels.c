@@ -112,7 +112,9 @@ static void make_input(void) {
   for (size_t i = 0; i < INPUT; i++) {
     state = state * 1664525U + 1013904223U;
     floats[i] = (float)(int32_t)state * 0x1p-31F;
-    halves[i] = rst_f32_to_bf16(floats[i]);
+    uint32_t bits;
+    memcpy(&bits, &floats[i], sizeof bits);
+    halves[i] = rst_bits_to_bf16(bits);
   }
 }
 

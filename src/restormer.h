@@ -239,6 +239,32 @@ rst_status rst_weights_verify(const rst_weights *weights, rst_error *err);
  * is no such architecture. */
 uint64_t rst_architecture_macs(const rst_architecture *architecture, size_t width, size_t height);
 
+/* A run of equal blocks. */
+typedef struct rst_stage_info {
+  size_t struct_size;
+  char name[24];  /* as its tensors are called: "encoder_level1", "latent" */
+  char block[40]; /* what a block consists of: "MDTA, GDFN" */
+  int level;      /* from 0: it runs at 1/2^level of the resolution */
+  int width;      /* channels */
+  int blocks;
+  int heads; /* of attention; 0 in blocks without it */
+  int ffn_hidden;
+} rst_stage_info;
+
+static inline void rst_stage_info_init(rst_stage_info *info) {
+  memset(info, 0, sizeof *info);
+  info->struct_size = sizeof *info;
+}
+
+/* The stage of that index, in the order in which they run; false past the last one, or when there is no such
+ * architecture. A stage without blocks is none. */
+bool rst_architecture_stage(const rst_architecture *architecture, size_t index, rst_stage_info *info);
+
+/* Writes the architecture as a manifest has it under `model`, a JSON object on several lines, into a text of
+ * `size` bytes, RST_ARCHITECTURE_JSON being enough for any that rst_weights_open accepts. */
+#define RST_ARCHITECTURE_JSON 1024
+void rst_architecture_json(const rst_architecture *architecture, char *text, size_t size);
+
 typedef struct rst_convert_options {
   size_t struct_size;
   const char *dtype; /* "f32", "f16", "bf16"; NULL: as in the checkpoint (mixed: f32) */
@@ -268,7 +294,7 @@ rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest
 typedef enum rst_isa {
   RST_ISA_AUTO, /* the best that the processor has */
   RST_ISA_BASELINE,
-  RST_ISA_AVX2,       /* with FMA and F16C */
+  RST_ISA_AVX2,       /* with FMA */
   RST_ISA_AVX512,     /* F, BW, DQ, VL */
   RST_ISA_AVX512BF16, /* with bf16 dot products */
   RST_ISA_NEON,

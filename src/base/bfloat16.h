@@ -12,13 +12,15 @@ static inline float rst_bf16_to_f32(uint16_t h) {
   return f;
 }
 
-/* Rounds to nearest, ties to even. A NaN stays a NaN: where its payload is all in the low half, cutting would
- * make an infinity, so the quiet bit is set. */
-static inline uint16_t rst_f32_to_bf16(float f) {
-  uint32_t bits;
-  memcpy(&bits, &f, sizeof bits);
-  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+/* The bits of a float32, or of a vector of them, rounded to nearest, ties to even. A NaN stays a NaN: where
+ * its payload is all in the low half, cutting would make an infinity, so the quiet bit is set. `nan` is all
+ * ones for NaNs and 0 for numbers. */
+#define RST_BF16_ROUND(bits, nan) \
+  ((((nan) & ((bits) | 0x400000)) | (~(nan) & ((bits) + 0x7fff + ((bits) >> 16 & 1)))) >> 16)
+
+static inline uint16_t rst_bits_to_bf16(uint32_t bits) {
+  const uint32_t nan = (bits & 0x7fffffff) > 0x7f800000 ? UINT32_MAX : 0;
+  return (uint16_t)RST_BF16_ROUND(bits, nan);
 }
 
 #endif

@@ -1,10 +1,6 @@
 /* dispatch.c - which tables this build has, which of them the processor can run, and their names. */
 #include "kernels/kernels.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #define DECLARE(variant) extern const rst_kernels rst_kernels_##variant##_f32, rst_kernels_##variant##_bf16
 DECLARE(baseline);
 #ifdef RST_HAVE_avx2
@@ -50,17 +46,9 @@ static const entry ENTRIES[RST_ISA_COUNT] = {
 #endif
 };
 
-#if defined(__x86_64__)
-/* CPUID leaf 1, ECX bit 29; not every compiler's __builtin_cpu_supports knows the name. */
-static bool has_f16c(void) {
-  unsigned eax, ebx, ecx, edx;
-  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx >> 29 & 1) != 0;
-}
-#endif
-
 static bool processor_has(rst_isa isa) {
 #if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   switch (isa) {

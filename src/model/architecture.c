@@ -1,9 +1,12 @@
 #include "model/architecture.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "model/part.h"
 
 enum { MAX_DIM = 4096, MAX_BLOCKS = 256 };
@@ -145,4 +148,79 @@ uint64_t rst_architecture_macs(const rst_architecture *architecture, size_t widt
     macs = multiply_add(macs_per_pixel[level], pixels, macs);
   }
   return macs;
+}
+
+/* ---- For people and files ------------------------------------------------------------------ */
+
+/* Stages seen so far, and the one that is looked for. */
+typedef struct stage_search {
+  size_t index, count;
+  rst_part last; /* of a block */
+  rst_stage_info info;
+} stage_search;
+
+static void look_for_stage(void *user, const rst_part *part) {
+  stage_search *s = user;
+  if (part->side == RST_BETWEEN) return;
+  if (strcmp(part->stage, s->last.stage) != 0) s->count++;
+  s->last = *part;
+  if (s->count != s->index + 1) return;
+  rst_stage_info *info = &s->info;
+  memcpy(info->name, part->stage, sizeof info->name);
+  info->level = part->level;
+  info->width = (int)part->in;
+  info->blocks = part->block + 1;
+  info->ffn_hidden = (int)part->hidden;
+  if (part->kind == &rst_mdta) info->heads = (int)part->heads;
+  const size_t used = strlen(info->block);
+  if (part->block == 0)
+    snprintf(info->block + used, sizeof info->block - used, "%s%s", used > 0 ? ", " : "", part->kind->title);
+}
+
+bool rst_architecture_stage(const rst_architecture *architecture, size_t index, rst_stage_info *info) {
+  stage_search s = {.index = index, .info = {.struct_size = sizeof s.info}};
+  if (rst_architecture_check(architecture, "", NULL) == RST_OK)
+    rst_parts_visit(architecture, look_for_stage, &s);
+  rst_info_write(info, &s.info, sizeof s.info);
+  return s.count > index;
+}
+
+typedef struct json_text {
+  char *at;
+  size_t left;
+} json_text;
+
+static void put(json_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(json_text *t, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  const int n = vsnprintf(t->at, t->left, format, args);
+  va_end(args);
+  const size_t step = n > 0 && (size_t)n < t->left ? (size_t)n : t->left - 1; /* cut: the rest is not there */
+  t->at += step;
+  t->left -= step;
+}
+
+static void put_numbers(json_text *t, const char *key, const int *values, int count) {
+  put(t, "    \"%s\": [", key);
+  for (int i = 0; i < count; i++) put(t, "%s%d", i > 0 ? ", " : "", values[i]);
+  put(t, "],\n");
+}
+
+void rst_architecture_json(const rst_architecture *a, char *text, size_t size) {
+  static const char *const TRUTH[] = {"false", "true"};
+  if (size == 0) return;
+  json_text t = {text, size};
+  put(&t, "{\n    \"in_channels\": %d,\n    \"out_channels\": %d,\n    \"dim\": %d,\n", a->in_channels,
+      a->out_channels, a->dim);
+  put_numbers(&t, "num_blocks", a->num_blocks, a->levels);
+  put(&t, "    \"num_refinement_blocks\": %d,\n", a->num_refinement_blocks);
+  put_numbers(&t, "heads", a->heads, a->levels);
+  put_numbers(&t, "ffn_hidden", a->ffn_hidden, a->levels);
+  put(&t, "    \"bias\": %s,\n    \"layer_norm\": \"%s\",\n    \"attention\": [", TRUTH[a->bias],
+      a->norm_bias ? "WithBias" : "BiasFree");
+  for (int l = 0; l < a->levels; l++)
+    put(&t, "%s\"%s\"", l > 0 ? ", " : "", a->attention[l] ? "mdta" : "none");
+  put(&t, "],\n    \"dual_pixel\": %s,\n    \"residual\": %s\n  }", TRUTH[a->dual_pixel], TRUTH[a->residual]);
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/bfloat16.h"
+
 static const uint32_t INFINITE = 0x7f800000u; /* the bits of +infinity; larger ones are NaNs */
 
 static void store16(uint8_t *out, uint32_t bits) {
@@ -17,10 +19,9 @@ static bool encode_f32(uint32_t bits, uint8_t *out) {
 }
 
 static bool encode_bf16(uint32_t bits, uint8_t *out) {
-  uint32_t rounded = bits + 0x7fffu + (bits >> 16 & 1u);
-  if ((bits & 0x7fffffffu) >= INFINITE || (rounded & 0x7fffffffu) >= INFINITE) return false;
-  store16(out, rounded >> 16);
-  return true;
+  const uint16_t rounded = rst_bits_to_bf16(bits);
+  store16(out, rounded);
+  return (rounded & 0x7fffu) < INFINITE >> 16;
 }
 
 /* The magnitude of a float32 below 2^-14 in steps of 2^-24, the unit of float16's subnormals. */

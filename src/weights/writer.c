@@ -197,41 +197,6 @@ static void put_text(FILE *out, const char *key, const char *text) {
   fputs(",\n", out);
 }
 
-static void put_integers(FILE *out, const char *key, const int *values, int count) {
-  fprintf(out, "    \"%s\": [", key);
-  for (int i = 0; i < count; i++) fprintf(out, i == 0 ? "%d" : ", %d", values[i]);
-  fputs("],\n", out);
-}
-
-/* One word where all levels agree, else an array. */
-static void put_attention(FILE *out, const rst_architecture *a) {
-  bool same = true;
-  for (int l = 1; l < a->levels; l++) same = same && a->attention[l] == a->attention[0];
-  fprintf(out, "    \"attention\": %s", same ? "" : "[");
-  for (int l = 0; l < (same ? 1 : a->levels); l++)
-    fprintf(out, "%s\"%s\"", l == 0 ? "" : ", ", a->attention[l] ? "mdta" : "none");
-  fprintf(out, "%s,\n", same ? "" : "]");
-}
-
-static const char *truth(bool value) {
-  return value ? "true" : "false";
-}
-
-static void put_model(FILE *out, const rst_architecture *a) {
-  fputs("  \"model\": {\n", out);
-  fprintf(out, "    \"in_channels\": %d,\n    \"out_channels\": %d,\n    \"dim\": %d,\n", a->in_channels,
-          a->out_channels, a->dim);
-  put_integers(out, "num_blocks", a->num_blocks, a->levels);
-  fprintf(out, "    \"num_refinement_blocks\": %d,\n", a->num_refinement_blocks);
-  put_integers(out, "heads", a->heads, a->levels);
-  put_integers(out, "ffn_hidden", a->ffn_hidden, a->levels);
-  fprintf(out, "    \"bias\": %s,\n    \"layer_norm\": \"%s\",\n", truth(a->bias),
-          a->norm_bias ? "WithBias" : "BiasFree");
-  put_attention(out, a);
-  fprintf(out, "    \"dual_pixel\": %s,\n    \"residual\": %s\n  },\n", truth(a->dual_pixel),
-          truth(a->residual));
-}
-
 static void put_manifest(FILE *out, const rst_writing *w, const char *tensors_path, uint64_t bytes,
                          const char *sha256) {
   fputs("{\n  \"format\": \"restormer-weights\",\n  \"version\": 1,\n", out);
@@ -239,7 +204,9 @@ static void put_manifest(FILE *out, const rst_writing *w, const char *tensors_pa
   put_text(out, "task", w->task);
   put_text(out, "license", w->license);
   put_text(out, "source", w->source);
-  put_model(out, w->architecture);
+  char model[RST_ARCHITECTURE_JSON];
+  rst_architecture_json(w->architecture, model, sizeof model);
+  fprintf(out, "  \"model\": %s,\n", model);
   fputs("  \"files\": [\n    {\n      \"path\": ", out);
   put_string(out, base_name(tensors_path));
   fprintf(out, ",\n      \"bytes\": %" PRIu64 ",\n      \"sha256\": \"%s\"\n    }\n  ]\n}\n", bytes, sha256);

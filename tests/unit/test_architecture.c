@@ -251,6 +251,56 @@ static void test_macs_of_no_architecture_are_none(void **state) {
   assert_int_equal(rst_architecture_macs(&a, 256, 256), 0);
 }
 
+/* ---- Stages and JSON ------------------------------------------------------------------------ */
+
+static void test_stages_are_runs_of_blocks(void **state) {
+  (void)state;
+  static const rst_stage_info expected[] = {
+      {0, "encoder_level1", "MDTA, GDFN", 0, 48, 4, 1, 127}, {0, "encoder_level2", "GDFN", 1, 96, 6, 0, 255},
+      {0, "latent", "MDTA, GDFN", 3, 384, 8, 8, 1021},       {0, "decoder_level2", "GDFN", 1, 96, 6, 0, 255},
+      {0, "decoder_level1", "MDTA, GDFN", 0, 96, 4, 1, 255}, {0, "refinement", "MDTA, GDFN", 0, 96, 4, 1, 255}};
+  const size_t count = sizeof expected / sizeof *expected;
+  rst_architecture a = published();
+  a.attention[1] = false;
+  a.num_blocks[2] = 0;
+  rst_stage_info info;
+  rst_stage_info_init(&info);
+  for (size_t i = 0; i < count; i++) {
+    assert_true(rst_architecture_stage(&a, i, &info));
+    assert_string_equal(info.name, expected[i].name);
+    assert_string_equal(info.block, expected[i].block);
+    assert_int_equal(info.level, expected[i].level);
+    assert_int_equal(info.width, expected[i].width);
+    assert_int_equal(info.blocks, expected[i].blocks);
+    assert_int_equal(info.heads, expected[i].heads);
+    assert_int_equal(info.ffn_hidden, expected[i].ffn_hidden);
+  }
+  assert_false(rst_architecture_stage(&a, count, &info));
+  a.dim = 0;
+  assert_false(rst_architecture_stage(&a, 0, &info));
+}
+
+static void test_json_is_cut_where_the_text_ends(void **state) {
+  (void)state;
+  rst_architecture a = published();
+  char whole[RST_ARCHITECTURE_JSON], text[RST_ARCHITECTURE_JSON];
+  rst_architecture_json(&a, whole, sizeof whole);
+  const size_t length = strlen(whole);
+  assert_true(length > 0 && whole[length - 1] == '}');
+  for (size_t size = 1; size <= length + 1; size++) {
+    memset(text, 'x', sizeof text);
+    rst_architecture_json(&a, text, size);
+    assert_int_equal(strlen(text), size - 1);
+    assert_memory_equal(text, whole, size - 1);
+    assert_int_equal(text[size], 'x');
+  }
+  a = (rst_architecture){.in_channels = 64, .out_channels = 64, .dim = 4096, .levels = 5};
+  a.num_refinement_blocks = 256;
+  for (int l = 0; l < 5; l++) a.num_blocks[l] = 256, a.heads[l] = 65536, a.ffn_hidden[l] = (1 << 20) - 1;
+  rst_architecture_json(&a, whole, sizeof whole);
+  assert_true(strlen(whole) < sizeof whole - 1 && whole[strlen(whole) - 1] == '}'); /* the longest there is */
+}
+
 static void test_multiple_is_a_power_of_two(void **state) {
   (void)state;
   for (int levels = 1; levels <= RST_MAX_LEVELS; levels++) {
@@ -340,6 +390,8 @@ int main(void) {
       cmocka_unit_test(test_macs_are_of_the_padded_size),
       cmocka_unit_test(test_macs_that_do_not_fit_stay_at_the_largest_number),
       cmocka_unit_test(test_macs_of_no_architecture_are_none),
+      cmocka_unit_test(test_stages_are_runs_of_blocks),
+      cmocka_unit_test(test_json_is_cut_where_the_text_ends),
       cmocka_unit_test(test_multiple_is_a_power_of_two),
       cmocka_unit_test(test_fields_out_of_range_are_refused),
       cmocka_unit_test(test_fields_that_do_not_fit_together_are_refused),

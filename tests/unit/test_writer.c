@@ -132,7 +132,7 @@ static void the_manifest_reads_like_the_documentation(void **state) {
       "    \"ffn_hidden\": [10, 21],\n"
       "    \"bias\": false,\n"
       "    \"layer_norm\": \"WithBias\",\n"
-      "    \"attention\": \"mdta\",\n"
+      "    \"attention\": [\"mdta\", \"mdta\"],\n"
       "    \"dual_pixel\": false,\n"
       "    \"residual\": true\n"
       "  },\n"
@@ -163,7 +163,7 @@ static void texts_that_are_null_are_left_out(void **state) {
   free(text);
 }
 
-static void attention_of_levels_that_differ_is_an_array(void **state) {
+static void attention_is_that_of_each_level(void **state) {
   setting *s = *state;
   rst_architecture a = s->model.architecture;
   a.attention[1] = false;
@@ -381,7 +381,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(the_manifest_reads_like_the_documentation),
       TEST(texts_that_are_null_are_left_out),
-      TEST(attention_of_levels_that_differ_is_an_array),
+      TEST(attention_is_that_of_each_level),
       TEST(the_file_of_tensors_is_aligned_and_in_order),
       TEST(every_value_comes_back_in_every_type),
       TEST(values_that_cannot_be_stored_are_named),

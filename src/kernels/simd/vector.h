@@ -111,11 +111,9 @@ RST_INLINE vf element_load(const element *p) {
   memcpy(&half, p, sizeof half);
   return (vf)(__builtin_convertvector(half, vector_of_bits) << 16);
 }
-/* rst_f32_to_bf16 in all lanes */
 RST_INLINE vector_of_bits bf16_round(vf v) {
   const vector_of_bits bits = (vector_of_bits)v, nan = (vector_of_bits)(v != v);
-  const vector_of_bits rounded = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
-  return ((nan & quiet) | (~nan & rounded)) >> 16;
+  return RST_BF16_ROUND(bits, nan);
 }
 RST_INLINE void element_store(element *p, vf v) {
 #if defined(__AVX512BF16__)

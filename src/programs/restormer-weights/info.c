@@ -58,34 +58,17 @@ static void print_text(const char *label, const char *text) {
   putchar('\n');
 }
 
-static void print_row(const char *stage, int width, int blocks, int heads, int hidden, bool attention) {
-  printf("%-16s  %6d  %6d  ", stage, width, blocks);
-  if (attention) {
-    printf("%5d", heads);
-  } else {
-    printf("%5s", "-");
-  }
-  printf("  %10d  %s\n", hidden, attention ? "MDTA, GDFN" : "GDFN");
-}
-
 static void print_stages(const rst_architecture *a) {
-  int top = a->levels > 1 ? 1 : 0; /* the level whose width decoder level 1 and the refinement have */
-  char stage[32];
-  printf("\n%-16s  %6s  %6s  %5s  %10s  %s\n", "stage", "width", "blocks", "heads", "ffn hidden", "block");
-  for (int l = 0; l < a->levels - 1; l++) {
-    snprintf(stage, sizeof stage, "encoder_level%d", l + 1);
-    print_row(stage, a->dim << l, a->num_blocks[l], a->heads[l], a->ffn_hidden[l], a->attention[l]);
+  rst_stage_info s;
+  rst_stage_info_init(&s);
+  for (size_t i = 0; rst_architecture_stage(a, i, &s); i++) {
+    char heads[16] = "-";
+    if (s.heads > 0) snprintf(heads, sizeof heads, "%d", s.heads);
+    if (i == 0)
+      printf("\n%-16s  %6s  %6s  %5s  %10s  %s\n", "stage", "width", "blocks", "heads", "ffn hidden",
+             "block");
+    printf("%-16s  %6d  %6d  %5s  %10d  %s\n", s.name, s.width, s.blocks, heads, s.ffn_hidden, s.block);
   }
-  int last = a->levels - 1;
-  print_row("latent", a->dim << last, a->num_blocks[last], a->heads[last], a->ffn_hidden[last],
-            a->attention[last]);
-  for (int l = a->levels - 2; l >= 0; l--) {
-    int wide = l > 0 ? l : top;
-    snprintf(stage, sizeof stage, "decoder_level%d", l + 1);
-    print_row(stage, a->dim << wide, a->num_blocks[l], a->heads[l], a->ffn_hidden[wide], a->attention[l]);
-  }
-  print_row("refinement", a->dim << top, a->num_refinement_blocks, a->heads[0], a->ffn_hidden[top],
-            a->attention[0]);
 }
 
 static void print_memory(const rst_architecture *a, const info_run *run) {
@@ -133,34 +116,6 @@ static void print_json_text(const char *key, const char *text) {
   printf(",\n");
 }
 
-static void print_json_ints(const char *key, const int *values, int count) {
-  printf("    \"%s\": [", key);
-  for (int i = 0; i < count; i++) printf("%s%d", i > 0 ? ", " : "", values[i]);
-  printf("],\n");
-}
-
-static const char *truth(bool value) {
-  return value ? "true" : "false";
-}
-
-/* With the keys of a manifest's `model`. */
-static void print_json_model(const rst_architecture *a) {
-  printf("  \"model\": {\n");
-  printf("    \"in_channels\": %d,\n    \"out_channels\": %d,\n", a->in_channels, a->out_channels);
-  printf("    \"dim\": %d,\n", a->dim);
-  print_json_ints("num_blocks", a->num_blocks, a->levels);
-  printf("    \"num_refinement_blocks\": %d,\n", a->num_refinement_blocks);
-  print_json_ints("heads", a->heads, a->levels);
-  print_json_ints("ffn_hidden", a->ffn_hidden, a->levels);
-  printf("    \"bias\": %s,\n", truth(a->bias));
-  printf("    \"layer_norm\": \"%s\",\n", a->norm_bias ? "WithBias" : "BiasFree");
-  printf("    \"attention\": [");
-  for (int i = 0; i < a->levels; i++)
-    printf("%s\"%s\"", i > 0 ? ", " : "", a->attention[i] ? "mdta" : "none");
-  printf("],\n    \"dual_pixel\": %s,\n    \"residual\": %s\n  },\n", truth(a->dual_pixel),
-         truth(a->residual));
-}
-
 static void print_json_memory(const rst_architecture *a, const info_run *run) {
   printf("  \"threads\": %d,\n  \"memory\": {\n", run->threads);
   for (int i = 0; i < PRECISION_COUNT; i++) {
@@ -183,7 +138,9 @@ void info_print_json(const rst_weights_info *info, const info_run *run) {
   print_json_text("task", info->task);
   print_json_text("license", info->license);
   print_json_text("source", info->source);
-  print_json_model(info->architecture);
+  char model[RST_ARCHITECTURE_JSON];
+  rst_architecture_json(info->architecture, model, sizeof model);
+  printf("  \"model\": %s,\n", model);
   printf("  \"parameters\": %" PRIu64 ",\n  \"dtype\": \"%s\",\n  \"bytes\": %" PRIu64 ",\n",
          info->parameters, info->dtype, info->bytes);
   printf("  \"width\": %zu,\n  \"height\": %zu,\n  \"macs\": %" PRIu64 ",\n", run->width, run->height,
