@@ -275,6 +275,8 @@ typedef struct rst_convert_options {
   void (*notice)(void *user, const char *message); /* one line for each choice that was made: which of several
                                                       networks, what was left out; may be NULL */
   void *user;                                      /* passed to notice */
+  bool no_residual; /* the network gives the restored picture itself. Tensors do not tell: else a network has
+                       the residual connection unless it is a dual-pixel one or gives other channels */
 } rst_convert_options;
 
 static inline void rst_convert_options_init(rst_convert_options *options) {

@@ -25,6 +25,7 @@ static const char HELP[] =
     "      --task TEXT\n"
     "      --license TEXT\n"
     "      --source TEXT\n"
+    "      --no-residual      the network gives the picture itself, not what is added to it\n"
     "info     says what a model is and what it costs.\n"
     "      --size WxH         size of the picture that GMAC and memory are for (default: 256x256)\n"
     "  -t, --threads N        threads that memory is for (default: as many as the process may use)\n"
@@ -43,6 +44,7 @@ enum {
   OPTION_TASK,
   OPTION_LICENSE,
   OPTION_SOURCE,
+  OPTION_NO_RESIDUAL,
   OPTION_SIZE,
   OPTION_JSON
 };
@@ -103,6 +105,7 @@ static const struct option convert_options[] = {
     {"task", required_argument, NULL, OPTION_TASK},
     {"license", required_argument, NULL, OPTION_LICENSE},
     {"source", required_argument, NULL, OPTION_SOURCE},
+    {"no-residual", no_argument, NULL, OPTION_NO_RESIDUAL},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -174,6 +177,9 @@ static bool take_option(int option, arguments *a, int *status) {
       return true;
     case OPTION_SOURCE:
       a->convert.source = optarg;
+      return true;
+    case OPTION_NO_RESIDUAL:
+      a->convert.no_residual = true;
       return true;
     case 't':
       return take_threads(a, status);

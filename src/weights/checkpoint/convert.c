@@ -124,16 +124,24 @@ static void tell(const conversion *c, const rst_convert_options *options) {
                      c->dict.left_out_count == 1 ? "" : ", ...");
     options->notice(options->user, line.message);
   }
+  const rst_architecture *a = &c->architecture;
+  if (!a->residual && !a->dual_pixel && !options->no_residual) {
+    rst_error_format(&line, "%s: %d channels in, %d out: taken for a network without the residual connection",
+                     c->checkpoint.path, a->in_channels, a->out_channels);
+    options->notice(options->user, line.message);
+  }
 }
 
 /* ---- All of it ---------------------------------------------------------------------------------- */
 
-static rst_status open_conversion(conversion *c, const char *path, rst_error *err) {
+static rst_status open_conversion(conversion *c, const char *path, const rst_convert_options *options,
+                                  rst_error *err) {
   rst_status status = rst_checkpoint_open(path, &c->checkpoint, err);
   if (status == RST_OK) status = rst_state_dict_find(c->checkpoint.root, path, &c->dict, err);
   if (status == RST_OK) status = rst_state_dict_architecture(&c->dict, path, &c->architecture, err);
   if (status == RST_OK)
     status = rst_state_dict_match(&c->dict, path, &c->architecture, &c->specs, &c->views, &c->count, err);
+  if (options->no_residual) c->architecture.residual = false;
   return status;
 }
 
@@ -185,7 +193,7 @@ rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest
   if (status == RST_OK) status = check_outputs(checkpoint_path, manifest_path, err);
   if (status != RST_OK) return status;
   conversion c = {0};
-  status = open_conversion(&c, checkpoint_path, err);
+  status = open_conversion(&c, checkpoint_path, &o, err);
   if (status == RST_OK && o.dtype == NULL) dtype = usual_dtype(&c);
   if (status == RST_OK) tell(&c, &o);
   if (status == RST_OK) status = write_conversion(&c, manifest_path, &o, dtype, err);

@@ -11,6 +11,15 @@ restormer-weights info --json wide.json | grep -E '"(name|task|license|source|dt
 try restormer-weights convert wide.safetensors --dtype bf16 -o narrow.json
 cmp model.safetensors narrow.safetensors
 
+echo '== the residual connection'
+restormer-weights info --json same.json | grep residual
+try restormer-weights convert --no-residual model.safetensors -o without.json
+restormer-weights info --json without.json | grep residual
+"$BUILD_DIR/tests/tools/make-model" --blocks 1 --dim 2 --heads 2 --out 1 --no-residual mono.json
+try restormer-weights convert mono.safetensors -o other.json
+restormer-weights info --json other.json | grep -E 'channels|residual'
+rm mono.* other.* without.*
+
 echo '== wrong'
 try restormer-weights convert model.safetensors -o out.txt
 try restormer-weights convert model.safetensors -o out.json --dtype int8
