@@ -160,7 +160,7 @@ EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 UP := $(if $(filter /%,$(BUILD)),$(shell realpath -m --relative-to=$(BUILD) $(CURDIR)),$(subst $(SPACE),/,$(patsubst \
         %,..,$(subst /, ,$(BUILD)))))
-$(BUILD)/obj/src/programs/restormer-cli/defaults.o: EXTRA_CFLAGS = -DRST_SOURCE_WEIGHTS='"$(UP)/weights"'
+$(BUILD)/obj/src/programs/restormer-cli/models.o: EXTRA_CFLAGS = -DRST_SOURCE_WEIGHTS='"$(UP)/weights"'
 
 # Unit tests and the tests' own tools see the internal headers and the support code.
 WRAP := -Wl,--wrap=aligned_alloc,--wrap=mmap # tests can make the allocations of the library fail

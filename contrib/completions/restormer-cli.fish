@@ -1,4 +1,5 @@
-complete -c restormer-cli -s w -l weights -r -F -a '(restormer-cli --list-weights 2>/dev/null | cut -d" " -f1)' -d 'Manifest of the weights'
+complete -c restormer-cli -s w -l weights -r -F -a '(restormer-cli --list-weights 2>/dev/null | cut -d" " -f1)' -d 'Weights to use'
+complete -c restormer-cli -l list-weights -d 'List the weights that are found by their names, with parameters, type, path and task'
 complete -c restormer-cli -l right -r -F -d 'Second view, for a dual-pixel model'
 complete -c restormer-cli -l window -x -d 'Attention over overlapping windows of N pixels instead of the whole picture'
 complete -c restormer-cli -s t -l threads -x -d 'Threads to use'

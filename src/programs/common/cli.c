@@ -67,6 +67,23 @@ int cli_fail_error(const char *program, rst_status status, const rst_error *err)
   return cli_exit_status(status);
 }
 
+rst_status cli_error(rst_error *err, rst_status status, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  if (vsnprintf(err->message, sizeof err->message, format, args) < 0) err->message[0] = '\0';
+  va_end(args);
+  return status;
+}
+
+char *cli_format(const char *format, ...) {
+  char *text;
+  va_list args;
+  va_start(args, format);
+  const int n = vasprintf(&text, format, args);
+  va_end(args);
+  return n < 0 ? NULL : text;
+}
+
 int cli_fail_option(const char *program, int code, const struct option *options, char *const argv[]) {
   const char *word = argv[optind - 1];
   const struct option *known = options;

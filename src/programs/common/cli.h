@@ -8,7 +8,8 @@
 
 #include "restormer.h"
 
-/* The exit status that stands for `status`: 0, 2 to 7 as restormer-cli(1) lists them, 130 for RST_CANCELLED. */
+/* The exit status that stands for `status`: 0, 2 to 7 as restormer-cli(1) lists them, 130 for RST_CANCELLED.
+ */
 int cli_exit_status(rst_status status);
 
 /* One line on any stream, with '?' for control characters: names of files, and texts that come out of them,
@@ -23,6 +24,13 @@ int cli_fail(const char *program, rst_status status, const char *format, ...)
 /* The same for what a library function has reported. */
 int cli_fail_error(const char *program, rst_status status, const rst_error *err);
 
+/* Puts a message into `err` and returns `status`. */
+rst_status cli_error(rst_error *err, rst_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A string to be freed; NULL: there is no memory. */
+char *cli_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Explains what getopt_long (with opterr = 0 and a leading ':' in its optstring) has answered with `code`,
  * '?' or ':', and returns the exit status. `options` and `argv` are what it was called with. */
 int cli_fail_option(const char *program, int code, const struct option *options, char *const argv[]);
@@ -32,14 +40,15 @@ int cli_fail_option(const char *program, int code, const struct option *options,
 bool cli_parse_long(const char *text, long min, long max, long *value);
 bool cli_parse_double(const char *text, double min, double max, double *value);
 
-/* More than 0: a whole number, perhaps with K, M, G or T (in either case) for powers of `thousand`, 1000 or 1024. */
+/* More than 0: a whole number, perhaps with K, M, G or T (in either case) for powers of `thousand`, 1000 or
+ * 1024. */
 bool cli_parse_amount(const char *text, unsigned thousand, uint64_t *amount);
 
 /* `WxH`, each from 1 to `max`. */
 bool cli_parse_size(const char *text, size_t max, size_t *width, size_t *height);
 
-/* Bytes that a program takes in all for a run whose plan is given: with its pictures, and with itself and the libraries
- * it is linked to, which were measured to be 2 to 3 MB. */
+/* Bytes that a program takes in all for a run whose plan is given: with its pictures, and with itself and the
+ * libraries it is linked to, which were measured to be 2 to 3 MB. */
 uint64_t cli_memory_in_all(uint64_t plan_bytes, uint64_t picture_bytes);
 
 /* JSON: the string with its quotes (bytes that are not UTF-8 become U+FFFD), and a number (null when it is

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "defaults.h"
 #include "files.h"
+#include "models.h"
 #include "options.h"
 #include "programs/common/cli.h"
 #include "progress.h"
@@ -22,7 +22,8 @@ static void name_file(rst_error *err, const char *file) {
 static rst_status make_budget(const cli_options *options, rst_budget **budget, rst_error *err) {
   rst_status status = rst_budget_create(options->max_memory, budget, err);
   if (status == RST_OK && options->max_memory != 0 && !rst_budget_take(*budget, cli_memory_in_all(0, 0))) {
-    snprintf(err->message, sizeof err->message, "--max-memory: %.1f MB are less than the program itself takes, %.1f MB",
+    snprintf(err->message, sizeof err->message,
+             "--max-memory: %.1f MB are less than the program itself takes, %.1f MB",
              (double)options->max_memory / 1e6, (double)cli_memory_in_all(0, 0) / 1e6);
     status = RST_ERROR_MEMORY;
   }
@@ -33,23 +34,21 @@ static rst_status load_model(const cli_options *options, rst_budget *budget, rst
                              rst_error *err) {
   char *path = NULL;
   rst_weights *weights = NULL;
-  rst_status status = RST_OK;
-  if (!options->weights) status = defaults_weights(&path, err);
-  const char *manifest = options->weights ? options->weights : path;
-  if (status == RST_OK) status = rst_weights_open(manifest, &weights, err);
+  rst_status status = models_find(options->weights, &path, err);
+  if (status == RST_OK) status = rst_weights_open(path, &weights, err);
   if (status == RST_OK) {
     rst_weights_info info;
     rst_weights_info_init(&info);
     rst_weights_get_info(weights, &info);
     if (options->verbose) {
-      cli_print_line(stderr, "%s: %s%s%s, %.2f M parameters, %s", manifest, info.name,
-                     info.task[0] ? ", " : "", info.task, (double)info.parameters / 1e6, info.dtype);
+      cli_print_line(stderr, "%s: %s%s%s, %.2f M parameters, %s", path, info.name, info.task[0] ? ", " : "",
+                     info.task, (double)info.parameters / 1e6, info.dtype);
     }
     if (info.architecture->dual_pixel != (options->right != NULL)) {
       snprintf(err->message, sizeof err->message,
                options->right ? "%s: the model takes one view, but --right gives a second one"
                               : "%s: a dual-pixel model; give the second view with --right",
-               manifest);
+               path);
       status = RST_ERROR_USAGE;
     }
   }
@@ -109,7 +108,8 @@ static rst_status plan(const cli_options *options, const rst_model *model, const
   const uint64_t pictures = picture_bytes(options, model, input);
   const double allowed = (double)rst_budget_limit(how->budget) / 1e6;
   if (!rst_budget_take(how->budget, pictures)) {
-    snprintf(err->message, sizeof err->message, "the pictures and the weights take %.0f MB, allowed are %.0f MB",
+    snprintf(err->message, sizeof err->message,
+             "the pictures and the weights take %.0f MB, allowed are %.0f MB",
              ceil((double)(rst_budget_used(how->budget) + pictures) / 1e6), floor(allowed));
     return RST_ERROR_MEMORY;
   }
@@ -207,16 +207,20 @@ static void print_peak_memory(void) {
 
 int main(int argc, char **argv) {
   cli_options options;
+  rst_error err = {0};
   switch (options_parse(argc, argv, &options)) {
     case OPTIONS_TELL:
       return cli_finish_stdout(PROGRAM, RST_OK);
     case OPTIONS_WRONG:
       return cli_exit_status(RST_ERROR_USAGE);
+    case OPTIONS_LIST_WEIGHTS: {
+      const rst_status status = models_print_list(stdout, &err);
+      return status == RST_OK ? cli_finish_stdout(PROGRAM, 0) : cli_fail_error(PROGRAM, status, &err);
+    }
     case OPTIONS_RESTORE:
       break;
   }
   cli_catch_signals();
-  rst_error err = {0};
   rst_status status = run(&options, &err);
   if (status == RST_CANCELLED) return cli_fail(PROGRAM, status, "interrupted");
   if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);

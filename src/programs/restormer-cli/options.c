@@ -33,10 +33,14 @@ static bool take_isa(const char *text, void *isa) {
 
 static const cli_option table[] = {
     {.help = "Model"},
-    {"weights", 'w', "FILE", .kind = CLI_WEIGHTS, AT(weights),
-     .help =
-         "Manifest of the weights (*.json). Default: $RESTORMER_WEIGHTS, else the denoiser that comes with "
-         "restormer-cli."},
+    {"weights", 'w', "NAME", .kind = CLI_WEIGHTS, AT(weights),
+     .help = "Weights to use: the path of a manifest (*.json), or the name of one (without .json) in the "
+             "folders of "
+             "$RESTORMER_WEIGHTS_PATH, in $XDG_DATA_HOME/restormer (~/.local/share/restormer) or among those "
+             "that come "
+             "with restormer-cli. Default: $RESTORMER_WEIGHTS, else denoise."},
+    {"list-weights", 0, .kind = CLI_FLAG, AT(list_weights),
+     .help = "List the weights that are found by their names, with parameters, type, path and task."},
     {"right", 0, "IMAGE", .kind = CLI_FILE, AT(right), .help = "Second view, for a dual-pixel model."},
     {"window", 0, "N", .kind = CLI_PIXELS, AT(run.window), .min = 1,
      .help = "Attention over overlapping windows of N pixels instead of the whole picture (test-time local "
@@ -154,6 +158,7 @@ options_action options_parse(int argc, char **argv, cli_options *options) {
     cli_print_form(&program, (cli_form)options->generate, stdout);
     return OPTIONS_TELL;
   }
+  if (options->list_weights) return OPTIONS_LIST_WEIGHTS;
   options->model.threads = options->run.threads = options->threads;
   if (options->run.overlap == SIZE_MAX) {
     options->run.overlap = default_overlap(options->run.tile);

@@ -12,18 +12,20 @@
 typedef struct cli_options {
   const char *input, *output; /* all strings point into argv */
   const char *right;          /* second view of a dual-pixel model, or NULL */
-  const char *weights;        /* manifest, or NULL for the default */
+  const char *weights;        /* a manifest's path or name, or NULL for the default */
   int threads;                /* 0: as many as the process may use */
   rst_model_options model;
   rst_restore_options run; /* budget and callbacks are not set */
   uint64_t max_memory;     /* bytes; 0: what is available */
   bool quiet, verbose;
+  bool list_weights;
   bool help, version; /* with more detail when `verbose` */
   int generate;       /* a cli_form, or -1 */
 } cli_options;
 
 typedef enum options_action {
   OPTIONS_RESTORE,
+  OPTIONS_LIST_WEIGHTS,
   OPTIONS_TELL, /* what was asked for has been printed to stdout */
   OPTIONS_WRONG /* the reason has been printed */
 } options_action;

@@ -8,7 +8,7 @@ sed 's/"name": *"[^"]*"/"name": "\\u001b]0;title\\u0007 \\u009b31m\\nä"/' "$ide
   try restormer-cli -v -w "$name.json" "$name.png" out.png | grep -v '^ '
   try restormer-cli -w "$name.json" "$name" out.png
   try restormer-cli -w "$name.json" "$name.png" "$name"
-  try restormer-cli -w "$name" "$name.png" out.png
+  try restormer-cli -w "$name" "$name.png" out.png 2>&1 | sed 's/looked for in: .*)/looked for in: PLACES)/'
   try restormer-cli -w "$name.json" "$name.png" "$name.png"
   try restormer-weights verify "$name.json"
   try restormer-weights verify "$name"

@@ -21,7 +21,7 @@ sed 's/"residual": true/"residual": false/' "$identity" >black.json
 try "$quality" --weights black.json --sigmas 0 --float32-only clean out
 
 echo '--- what cannot be done'
-try "$quality" --weights missing.json clean out
+try "$quality" --weights ./missing.json clean out
 try "$quality" --sigmas 5,x clean out
 try "$quality" --limit 0 clean out
 try "$quality" --cli ./missing clean out
