@@ -74,6 +74,10 @@ int rst_image_channels(const rst_image *image);
 rst_sample rst_image_sample(const rst_image *image);
 /* They belong to the image; of one that is const they are not to be changed. */
 void *rst_image_samples(const rst_image *image);
+/* Finds out whether `path` could be written, as far as that is possible without doing it: before a long run, that
+ * is. "-" is standard output. Leaves nothing behind. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
+rst_status rst_output_check(const char *path, rst_error *err);
+
 /* samples[i], where 1 is white: an integer divided by the largest of its type, a float as it is. */
 double rst_image_value(const rst_image *image, size_t i);
 

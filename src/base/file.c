@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,27 +11,25 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { MAX_LINKS = 40, NAME_TRIES = 100, PROBE_PATH_SIZE = 32 };
-
-static rst_status fail_errno(rst_error *err, rst_status status, const char *path, const char *what,
-                             int number) {
-  char buffer[128];
-  return rst_fail(err, status, "%s: %s: %s", path, what, strerror_r(number, buffer, sizeof buffer));
-}
+enum {
+  FIRST_BYTES = 1 << 16,  /* of a buffer for a file whose size is not known */
+  CHUNK_BYTES = 16 << 20, /* read at once, so that a cancelled reading ends soon */
+  POLL_MS = 100
+};
 
 /* ---- Mappings ------------------------------------------------------------------------------ */
 
 static rst_status map_descriptor(int fd, const char *path, rst_status status, rst_mapping *mapping,
                                  rst_error *err) {
   struct stat st;
-  if (fstat(fd, &st) != 0) return fail_errno(err, status, path, "cannot be examined", errno);
+  if (fstat(fd, &st) != 0) return rst_fail_errno(err, status, path, "cannot be examined", errno);
   if (S_ISDIR(st.st_mode)) return rst_fail(err, status, "%s: is a directory, expected a file", path);
   if (!S_ISREG(st.st_mode)) return rst_fail(err, status, "%s: is not a regular file", path);
   if (st.st_size == 0) return RST_OK;
   if ((uintmax_t)st.st_size > PTRDIFF_MAX) return rst_fail(err, status, "%s: is too large to map", path);
   void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (data == MAP_FAILED && errno == ENOMEM) return rst_fail_memory(err, path);
-  if (data == MAP_FAILED) return fail_errno(err, status, path, "cannot be mapped", errno);
+  if (data == MAP_FAILED) return rst_fail_errno(err, status, path, "cannot be mapped", errno);
   mapping->data = data;
   mapping->size = (size_t)st.st_size;
   return RST_OK;
@@ -41,7 +39,7 @@ rst_status rst_map_file(const char *path, rst_status status, rst_mapping *mappin
   *mapping = (rst_mapping){0};
   /* O_NONBLOCK: opening a pipe that nobody writes to must come back, to be refused. */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return fail_errno(err, status, path, "cannot be opened", errno);
+  if (fd < 0) return rst_fail_errno(err, status, path, "cannot be opened", errno);
   rst_status result = map_descriptor(fd, path, status, mapping, err);
   close(fd);
   return result;
@@ -67,220 +65,97 @@ void rst_mapping_release(const void *data, size_t size) {
 #endif
 }
 
-/* ---- Output: where it goes ----------------------------------------------------------------- */
+/* ---- In memory ----------------------------------------------------------------------------- */
 
-/* Bytes of the folder part of `path`, its last slash included; 0 when there is none. */
-static size_t folder_length(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash == NULL ? 0 : (size_t)(slash - path) + 1;
+/* A file being read. */
+typedef struct reader {
+  const char *name; /* for messages */
+  const rst_reading *reading;
+  int fd;
+  size_t room; /* bytes of contents->data */
+  rst_contents *contents;
+  rst_error *err;
+} reader;
+
+static rst_status too_long(const reader *r) {
+  return rst_fail(r->err, r->reading->status, "%s: has more than %llu bytes, which is the limit", r->name,
+                  (unsigned long long)r->reading->limit);
 }
 
-/* The first `folder` bytes of `path`, then `name`. */
-static char *join(const char *path, size_t folder, const char *name) {
-  size_t n = strlen(name) + 1, bytes;
-  if (!rst_add(folder, n, &bytes)) return NULL;
-  char *joined = rst_alloc(bytes, 1);
-  if (joined == NULL) return NULL;
-  memcpy(joined, path, folder);
-  memcpy(joined + folder, name, n);
-  return joined;
+static rst_status make_room(reader *r, size_t room) {
+  uint8_t *data = rst_alloc(room, 1);
+  if (data == NULL) return rst_fail_memory(r->err, r->name);
+  if (r->contents->data != NULL) memcpy(data, r->contents->data, r->contents->size);
+  rst_free(r->contents->data);
+  r->contents->data = data;
+  r->room = room;
+  return RST_OK;
 }
 
-/* Follows `path` while it is a symbolic link, to a file that need not exist. (realpath wants it to.) */
-static rst_status follow_links(const char *path, char **target, rst_error *err) {
-  char *current = rst_string_copy(path), *link = rst_alloc(PATH_MAX, 1);
-  rst_status status = current == NULL || link == NULL ? rst_fail_memory(err, path) : RST_OK;
-  for (int i = 0; status == RST_OK; i++) {
-    ssize_t n = readlink(current, link, PATH_MAX - 1);
-    if (n < 0) break; /* not a link; what else may be wrong shows when the temporary file is made */
-    if (i == MAX_LINKS || n == PATH_MAX - 1) {
-      status =
-          fail_errno(err, RST_ERROR_OUTPUT, path, "cannot be written", i == MAX_LINKS ? ELOOP : ENAMETOOLONG);
-      break;
-    }
-    link[n] = '\0';
-    char *next = join(current, link[0] == '/' ? 0 : folder_length(current), link);
-    if (next == NULL) status = rst_fail_memory(err, path);
-    rst_free(current);
-    current = next;
-  }
-  rst_free(link);
-  if (status != RST_OK) {
-    rst_free(current);
-    current = NULL;
-  }
-  *target = current;
-  return status;
+/* One byte more than a regular file's size shows its end without growing. */
+static rst_status first_room(reader *r) {
+  struct stat st;
+  if (fstat(r->fd, &st) != 0)
+    return rst_fail_errno(r->err, r->reading->status, r->name, "cannot be examined", errno);
+  if (S_ISDIR(st.st_mode))
+    return rst_fail(r->err, r->reading->status, "%s: is a directory, expected a file", r->name);
+  if (!S_ISREG(st.st_mode) || st.st_size < FIRST_BYTES) return make_room(r, FIRST_BYTES);
+  if ((uintmax_t)st.st_size > r->reading->limit) return too_long(r);
+  if ((uintmax_t)st.st_size >= PTRDIFF_MAX) return rst_fail_memory(r->err, r->name);
+  return make_room(r, (size_t)st.st_size + 1);
 }
 
-/* ---- Output: the temporary file ------------------------------------------------------------ */
-
-/* Puts a fresh random name beside `target` into output->temporary, made on the first call. */
-static rst_status choose_name(rst_output *output, rst_error *err) {
-  static const char prefix[] = ".restormer-", digits[] = "0123456789abcdef";
-  enum { RANDOM_BYTES = 8 };
-  size_t folder = folder_length(output->target);
-  if (output->temporary == NULL) {
-    output->temporary = join(output->target, folder, ".restormer-0123456789abcdef");
-    if (output->temporary == NULL) return rst_fail_memory(err, output->path);
-  }
-  uint8_t random[RANDOM_BYTES];
-  if (getentropy(random, sizeof random) != 0)
-    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "no random name for its temporary file", errno);
-  char *name = output->temporary + folder + strlen(prefix);
-  for (size_t i = 0; i < RANDOM_BYTES; i++) {
-    name[2 * i] = digits[random[i] >> 4];
-    name[2 * i + 1] = digits[random[i] & 15];
+/* Waits until there is something to read, or the end; a signal ends the wait early. */
+static rst_status wait_for_bytes(const reader *r) {
+  struct pollfd p = {.fd = r->fd, .events = POLLIN};
+  for (int ready = 0; ready == 0;) {
+    if (r->reading->cancelled != NULL && r->reading->cancelled(r->reading->user))
+      return rst_fail(r->err, RST_CANCELLED, "%s: reading was cancelled", r->name);
+    ready = poll(&p, 1, POLL_MS);
+    if (ready < 0 && errno == EINTR && r->reading->cancelled != NULL)
+      ready = 0; /* asks whether that was meant */
+    else if (ready < 0)
+      return rst_fail_errno(r->err, r->reading->status, r->name, "cannot be read", errno);
   }
   return RST_OK;
 }
 
-/* A file without a name in the target's folder; *fd stays -1 where the file system or the kernel cannot make
- * one, or /proc is not there to name it in the end. */
-static rst_status open_unnamed(rst_output *output, mode_t mode, int *fd, rst_error *err) {
-#ifdef O_TMPFILE
-  if (access("/proc/self/fd", X_OK) != 0) return RST_OK;
-  char *folder = join(output->target, folder_length(output->target), ".");
-  if (folder == NULL) return rst_fail_memory(err, output->path);
-  *fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
-  rst_free(folder);
-  output->unnamed = *fd >= 0;
-#else
-  (void)output, (void)mode, (void)fd, (void)err;
-#endif
-  return RST_OK;
-}
-
-static rst_status open_named(rst_output *output, mode_t mode, int *fd, rst_error *err) {
-  for (int i = 0; i < NAME_TRIES; i++) {
-    rst_status status = choose_name(output, err);
-    if (status != RST_OK) return status;
-    *fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (*fd >= 0) return RST_OK;
-    if (errno != EEXIST) break;
-  }
-  return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be created", errno);
-}
-
-/* `existing` is the file that will be replaced, or NULL. */
-static rst_status open_temporary(rst_output *output, const struct stat *existing, int *fd, rst_error *err) {
-  /* Renaming would replace a write-protected file all the same. */
-  if (existing != NULL && access(output->target, W_OK) != 0)
-    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", errno);
-  mode_t mode = existing == NULL ? 0666 : 0600; /* the kernel applies the umask */
-  rst_status status = open_unnamed(output, mode, fd, err);
-  if (status == RST_OK && *fd < 0) status = open_named(output, mode, fd, err);
-  if (status != RST_OK) return status;
-  if (existing == NULL) return RST_OK;
-  /* The owner is kept where that is allowed (root's runs); a foreign group must not gain by the change. */
-  mode_t keep = existing->st_mode & 0777;
-  if (fchown(*fd, existing->st_uid, existing->st_gid) != 0 && fchown(*fd, (uid_t)-1, existing->st_gid) != 0)
-    keep &= (mode_t)~070;
-  if (fchmod(*fd, keep) != 0)
-    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "its permissions cannot be kept", errno);
-  return RST_OK;
-}
-
-static rst_status open_descriptor(rst_output *output, int *fd, rst_error *err) {
-  struct stat st, link;
-  bool exists = stat(output->path, &st) == 0;
-  int reason = exists ? 0 : errno;
-  /* A link that the system does not follow (somebody else's in /tmp, a loop) is not followed by hand. */
-  if (!exists && reason != ENOENT && lstat(output->path, &link) == 0)
-    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", reason);
-  if (exists && S_ISDIR(st.st_mode))
-    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", EISDIR);
-  if (exists && !S_ISREG(st.st_mode)) {
-    *fd = open(output->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    return *fd >= 0 ? RST_OK : fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", errno);
-  }
-  rst_status status = follow_links(output->path, &output->target, err);
-  if (status != RST_OK) return status;
-  if (output->target[folder_length(output->target)] == '\0') /* "", "folder/" */
-    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be created",
-                      output->target[0] == '\0' ? ENOENT : EISDIR);
-  return open_temporary(output, exists ? &st : NULL, fd, err);
-}
-
-rst_status rst_output_open(const char *path, rst_output *output, rst_error *err) {
-  *output = (rst_output){0};
-  int fd = -1;
-  output->path = rst_string_copy(path);
-  rst_status status = output->path == NULL ? rst_fail_memory(err, path) : open_descriptor(output, &fd, err);
-  if (status == RST_OK) {
-    output->stream = fdopen(fd, "wb");
-    if (output->stream == NULL) status = rst_fail_memory(err, path);
-  }
-  if (status != RST_OK) {
-    if (fd >= 0) {
-      close(fd);
-    } else { /* the last name that was tried belongs to somebody else */
-      rst_free(output->temporary);
-      output->temporary = NULL;
-    }
-    rst_output_discard(output);
+static rst_status read_all(reader *r) {
+  rst_status status = first_room(r);
+  while (status == RST_OK) {
+    status = wait_for_bytes(r);
+    if (status != RST_OK) break;
+    rst_contents *c = r->contents;
+    size_t most = r->room - c->size < CHUNK_BYTES ? r->room - c->size : CHUNK_BYTES;
+    ssize_t n = read(r->fd, c->data + c->size, most);
+    if (n == 0) break;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (n < 0) return rst_fail_errno(r->err, r->reading->status, r->name, "cannot be read", errno);
+    c->size += (size_t)n;
+    if (c->size > r->reading->limit) return too_long(r);
+    if (c->size == r->room)
+      status = r->room > PTRDIFF_MAX / 2 ? rst_fail_memory(r->err, r->name) : make_room(r, 2 * r->room);
   }
   return status;
 }
 
-bool rst_output_write(rst_output *output, const void *data, size_t size) {
-  if (output->error != 0) return false;
-  if (size == 0 || fwrite(data, 1, size, output->stream) == size) return true;
-  output->error = errno != 0 ? errno : EIO;
-  return false;
-}
-
-/* ---- Output: the end ----------------------------------------------------------------------- */
-
-/* Gives the complete unnamed file a temporary name, from which it can replace the target. */
-static rst_status name_temporary(rst_output *output, rst_error *err) {
-  char self[PROBE_PATH_SIZE];
-  snprintf(self, sizeof self, "/proc/self/fd/%d", fileno(output->stream));
-  for (int i = 0; i < NAME_TRIES; i++) {
-    rst_status status = choose_name(output, err);
-    if (status != RST_OK) return status;
-    if (linkat(AT_FDCWD, self, AT_FDCWD, output->temporary, AT_SYMLINK_FOLLOW) == 0) {
-      output->unnamed = false;
-      return RST_OK;
-    }
-    if (errno != EEXIST) break;
-  }
-  return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be created", errno);
-}
-
-static rst_status commit(rst_output *output, rst_error *err) {
-  if (fflush(output->stream) != 0 && output->error == 0) output->error = errno;
-  if (output->error != 0)
-    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", output->error);
-  /* A write straight to the stream failed: the reason is lost, the fact is not. */
-  if (ferror(output->stream))
-    return rst_fail(err, RST_ERROR_OUTPUT, "%s: cannot be written: a write failed (is the disk full?)",
-                    output->path);
-  if (output->unnamed) {
-    rst_status status = name_temporary(output, err);
-    if (status != RST_OK) return status;
-  }
-  int closed = fclose(output->stream);
-  output->stream = NULL;
-  if (closed != 0) return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", errno);
-  if (output->temporary != NULL && rename(output->temporary, output->target) != 0)
-    return fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be replaced", errno);
-  rst_free(output->temporary); /* it is the target now: nothing to remove */
-  output->temporary = NULL;
-  return RST_OK;
-}
-
-rst_status rst_output_commit(rst_output *output, rst_error *err) {
-  rst_status status = commit(output, err);
-  rst_output_discard(output);
+rst_status rst_file_read(const char *path, const rst_reading *reading, rst_contents *contents,
+                         rst_error *err) {
+  *contents = (rst_contents){0};
+  bool standard = strcmp(path, "-") == 0;
+  reader r = {
+      .name = standard ? "standard input" : path, .reading = reading, .contents = contents, .err = err};
+  /* O_NONBLOCK: a pipe that nobody writes to yet is waited for where that can be cancelled. */
+  r.fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                  : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (r.fd < 0) return rst_fail_errno(err, reading->status, r.name, "cannot be opened", errno);
+  rst_status status = read_all(&r);
+  close(r.fd);
+  if (status != RST_OK) rst_contents_free(contents);
   return status;
 }
 
-void rst_output_discard(rst_output *output) {
-  if (output->stream != NULL) fclose(output->stream);
-  if (output->temporary != NULL && !output->unnamed) unlink(output->temporary);
-  rst_free(output->temporary);
-  rst_free(output->target);
-  rst_free(output->path);
-  *output = (rst_output){0};
+void rst_contents_free(rst_contents *contents) {
+  rst_free(contents->data);
+  *contents = (rst_contents){0};
 }

@@ -1,11 +1,12 @@
-/* file.h - files mapped for reading, and output files that appear whole or not at all. */
+/* file.h - files for reading: mapped, or as a whole in memory. */
 #ifndef RST_BASE_FILE_H
 #define RST_BASE_FILE_H
 
 #include <stdint.h>
-#include <stdio.h>
 
 #include "restormer.h"
+
+/* ---- Mappings ------------------------------------------------------------------------------ */
 
 /* A regular file mapped read-only. */
 typedef struct rst_mapping {
@@ -23,29 +24,28 @@ void rst_unmap_file(rst_mapping *mapping);
  * leave the process's memory and come back from the page cache when touched. */
 void rst_mapping_release(const void *data, size_t size);
 
-/* An output file under construction: a temporary file beside its final path. Where the file system can (most
- * of Linux's), the temporary has no name until it is complete, so that even a killed process leaves nothing
- * behind; elsewhere it is called `.restormer-RANDOM`. */
-typedef struct rst_output {
-  FILE *stream;    /* write here; errors are seen by rst_output_commit at the latest */
-  char *path;      /* as the caller named it, for messages */
-  char *target;    /* what rename replaces: `path` with symbolic links followed; NULL: written directly */
-  char *temporary; /* beside `target`; NULL: written directly */
-  bool unnamed;    /* the temporary file does not have its name yet */
-  int error;       /* errno of the first write that rst_output_write saw failing */
-} rst_output;
+/* ---- In memory ----------------------------------------------------------------------------- */
 
-/* The temporary file has the permissions that a plainly created `path` would have (an existing one's are
- * kept, and one that may not be written is refused). A `path` that is a symbolic link keeps being one: the
- * file it points to is replaced, or created. A `path` that exists and is not a regular file (/dev/null, a
- * pipe) is written directly. RST_ERROR_OUTPUT, RST_ERROR_MEMORY. */
-rst_status rst_output_open(const char *path, rst_output *output, rst_error *err);
-/* fwrite to the stream that remembers why the first write failed. False once a write has failed, so that a
- * long-winded writer may stop early; the message comes from rst_output_commit. */
-bool rst_output_write(rst_output *output, const void *data, size_t size);
-/* Flushes, checks every write so far, renames. On failure the temporary file is gone and `path` untouched. */
-rst_status rst_output_commit(rst_output *output, rst_error *err);
-/* Removes the temporary file; a no-op on a zeroed, committed or discarded output. */
-void rst_output_discard(rst_output *output);
+/* The bytes of a file, which nobody can change or cut short any more. */
+typedef struct rst_contents {
+  uint8_t *data; /* not NULL, even of an empty file */
+  size_t size;   /* bytes */
+} rst_contents;
+
+typedef struct rst_reading {
+  rst_status status; /* what to return on failure; the message names the path and the system's reason */
+  uint64_t limit;    /* bytes; a file that has more is refused */
+  /* May be NULL. Asked every tenth of a second: true ends the reading with RST_CANCELLED. Without it, a
+   * signal whose handler does not restart system calls makes the reading fail. */
+  bool (*cancelled)(void *user);
+  void *user; /* passed to cancelled */
+} rst_reading;
+
+/* Reads all of a file, pipe or device; "-" is standard input. Besides reading->status, RST_ERROR_MEMORY and
+ * RST_CANCELLED, with nothing left to free. */
+rst_status rst_file_read(const char *path, const rst_reading *reading, rst_contents *contents,
+                         rst_error *err);
+/* A no-op on a zeroed or freed one. */
+void rst_contents_free(rst_contents *contents);
 
 #endif

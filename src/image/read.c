@@ -80,32 +80,51 @@ static rst_status read_source(const rst_source *source, rst_image *image) {
   return rst_source_fail(source, "unknown content, expected %s", rst_format_list(list));
 }
 
-rst_status rst_image_decode(const char *name, const void *data, size_t size,
-                            const rst_image_read_options *options, rst_image **image, rst_error *err) {
-  rst_image_read_options known;
-  *image = NULL;
-  rst_image_read_options_init(&known);
-  rst_status status = rst_options_read(&known, sizeof known, options, "rst_image_read_options", err);
-  if (status != RST_OK) return status;
-  rst_source source = {name, data, size, err, &known};
+static rst_status read_options(rst_image_read_options *known, const rst_image_read_options *options,
+                               rst_error *err) {
+  rst_image_read_options_init(known);
+  return rst_options_read(known, sizeof *known, options, "rst_image_read_options", err);
+}
+
+static rst_status decode(const char *name, const void *data, size_t size, const rst_image_read_options *options,
+                         rst_image **image, rst_error *err) {
+  rst_source source = {name, data, size, err, options};
   rst_image *made = rst_alloc_zeroed(1, sizeof *made);
   if (made == NULL) return rst_fail_memory(err, name);
-  status = read_source(&source, made);
+  rst_status status = read_source(&source, made);
   if (status == RST_OK)
     *image = made;
   else
     rst_image_free(made);
+  return status;
+}
+
+rst_status rst_image_decode(const char *name, const void *data, size_t size,
+                            const rst_image_read_options *options, rst_image **image, rst_error *err) {
+  rst_image_read_options known;
+  *image = NULL;
+  rst_status status = read_options(&known, options, err);
+  if (status == RST_OK) status = decode(name, data, size, &known, image, err);
   return rst_end(err, status);
 }
 
 rst_status rst_image_read(const char *path, const rst_image_read_options *options, rst_image **image,
                           rst_error *err) {
-  rst_mapping mapping;
+  rst_image_read_options known;
+  rst_contents contents;
   *image = NULL;
-  rst_status status = rst_map_file(path, RST_ERROR_INPUT, &mapping, err);
+  rst_status status = read_options(&known, options, err);
   if (status != RST_OK) return status;
-  status = rst_image_decode(path, mapping.data, mapping.size, options, image, err);
-  rst_unmap_file(&mapping);
+  /* The longest form, numbers as text, takes 18 bytes a pixel; the rest is for what may stand around it. */
+  const uint64_t pixels = known.max_pixels == 0 ? RST_MAX_PIXELS : known.max_pixels;
+  const rst_reading reading = {.status = RST_ERROR_INPUT,
+                               .limit = pixels > UINT64_MAX / 64 ? UINT64_MAX : pixels * 32 + (64 << 20),
+                               .cancelled = known.cancelled,
+                               .user = known.user};
+  status = rst_file_read(path, &reading, &contents, err);
+  if (status != RST_OK) return status;
+  status = decode(path, contents.data, contents.size, &known, image, err);
+  rst_contents_free(&contents);
   return rst_end(err, status);
 }
 

@@ -1,5 +1,6 @@
 #include "weights/safetensors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/memory.h"
+#include "base/output.h"
 #include "base/sha256.h"
 #include "weights/encode.h"
 #include "weights/manifest.h"

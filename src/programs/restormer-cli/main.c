@@ -206,6 +206,7 @@ static void print_peak_memory(void) {
 }
 
 int main(int argc, char **argv) {
+  cli_open_standard_files();
   cli_options options;
   rst_error err = {0};
   switch (options_parse(argc, argv, &options)) {
