@@ -2,11 +2,13 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- Messages ------------------------------------------------------------------------------ */
 
@@ -216,6 +218,14 @@ void cli_print_json_number(FILE *stream, double number) {
     if (strtod(text, NULL) == number) break;
   }
   fputs(text, stream);
+}
+
+/* ---- Standard files ------------------------------------------------------------------------ */
+
+void cli_open_standard_files(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    /* The lowest free number is the one that is closed. */
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) break;
 }
 
 /* ---- Interruption -------------------------------------------------------------------------- */

@@ -201,6 +201,7 @@ static int compare(const arguments *args, comparison *c) {
 }
 
 int main(int argc, char **argv) {
+  cli_open_standard_files();
   arguments args;
   int status = parse_arguments(argc, argv, &args);
   if (status != RST_OK) return status;

@@ -214,6 +214,7 @@ static int run_command(const struct command *command, int argc, char *argv[]) {
 }
 
 int main(int argc, char *argv[]) {
+  cli_open_standard_files();
   if (argc < 2) {
     fputs(HELP, stderr);
     return cli_exit_status(RST_ERROR_USAGE);
