@@ -52,6 +52,11 @@ libs   = $(or $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null),$(2))
 cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 LIBS        := $(call libs,libcjson,-lcjson) $(call libs,libzip,-lzip) -lm
 LIB_CFLAGS  := $(call cflags,libcjson) $(call cflags,libzip)
+# Decoding in a process without rights (src/sandbox), where there is libseccomp.
+ifneq ($(findstring /,$(shell $(CC) -print-file-name=libseccomp.so)),)
+BASE_CFLAGS += -DRST_HAVE_SECCOMP
+LIBS        += -lseccomp
+endif
 TEST_LIBS   := $(call libs,cmocka,-lcmocka)
 ALL_CFLAGS   = $(BASE_CFLAGS) $(LIB_CFLAGS) $(HARDENING) $(CFLAGS) $(CPPFLAGS)
 
@@ -73,7 +78,7 @@ ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mpref
 ISA_CFLAGS_avx512bf16 := $(ISA_CFLAGS_avx512) -mavx512bf16
 
 SIMD_SOURCES := $(wildcard src/kernels/simd/*.c)
-LIB_SOURCES  := $(filter-out $(SIMD_SOURCES),$(wildcard src/base/*.c src/kernels/*.c src/image/*.c src/weights/*.c \
+LIB_SOURCES  := $(filter-out $(SIMD_SOURCES),$(wildcard src/base/*.c src/sandbox/*.c src/kernels/*.c src/image/*.c src/weights/*.c \
                   src/weights/*/*.c src/model/*.c src/api/*.c))
 PROGRAMS     := $(patsubst src/programs/%/main.c,%,$(wildcard src/programs/*/main.c))
 TESTS        := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))

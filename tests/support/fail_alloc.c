@@ -7,7 +7,9 @@
 
 #include "support/cmocka_all.h"
 
-static atomic_long countdown = LONG_MAX; /* allocations until the one that fails; negative: it has failed */
+static atomic_long unshared = LONG_MAX;
+/* Allocations until the one that fails; negative: it has failed. In memory that forked processes share. */
+static atomic_long *countdown = &unshared;
 
 void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
@@ -15,7 +17,7 @@ void *__real_mmap(void *address, size_t length, int protection, int flags, int f
 void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
 
 static bool is_the_one(void) {
-  return atomic_fetch_sub(&countdown, 1) == 0;
+  return atomic_fetch_sub(countdown, 1) == 0;
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size) {
@@ -29,11 +31,17 @@ void *__wrap_mmap(void *address, size_t length, int protection, int flags, int f
 }
 
 void fail_alloc_after(size_t n) {
-  atomic_store(&countdown, (long)n);
+  if (countdown == &unshared) {
+    void *page =
+        __real_mmap(NULL, sizeof *countdown, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(page != MAP_FAILED);
+    countdown = page;
+  }
+  atomic_store(countdown, (long)n);
 }
 
 bool fail_alloc_stop(void) {
-  return atomic_exchange(&countdown, LONG_MAX) < 0;
+  return atomic_exchange(countdown, LONG_MAX) < 0;
 }
 
 size_t fail_each_alloc(rst_status (*run)(void *user, rst_error *err), void *user) {

@@ -7,7 +7,7 @@
 
 #include "restormer.h"
 
-/* The allocation after the next `n` ones fails, and only that one. */
+/* The allocation after the next `n` ones fails, and only that one, in this process or one that it forks. */
 void fail_alloc_after(size_t n);
 /* No allocation fails any more. Returns whether one has failed. */
 bool fail_alloc_stop(void);
