@@ -431,11 +431,15 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
 /* Restores a picture as a user expects: a grey picture on an RGB model runs as three equal channels and
  * comes back grey; a colour picture on a grey model runs channel by channel; alpha is carried over
  * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is created, has the
- * size and channels of `input`, and the sample type given. Besides what rst_restore returns,
- * RST_ERROR_INPUT for a picture with samples that are not finite. */
+ * size and channels of `input` (but grey or RGB, when the model makes one of the other), and the sample type
+ * given. Besides what rst_restore returns, RST_ERROR_INPUT for a picture with samples that are not finite, and
+ * RST_ERROR_USAGE for a model of other channels than pictures have. */
 rst_status rst_restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
                              rst_sample output_sample, rst_image **output, const rst_restore_options *options,
                              rst_error *err);
+
+/* Channels of the picture that rst_restore_image makes of one with that many. */
+int rst_restore_image_channels(const rst_architecture *architecture, int channels);
 
 /* Bytes that rst_restore_image holds beside the plan and the pictures, for each pixel of a picture with
  * that many channels: two views as one input, or three results that become one grey. */

@@ -4,7 +4,7 @@
  * The network sees one or two views of 1 or 3 channels and gives 1 or 3. A picture with as many colour
  * channels goes through in one run, read and written in place. A grey one on an RGB network is read as three
  * equal channels, and the mean of the three results is its grey. A colour one on a grey network takes a run
- * for each channel. */
+ * for each channel. A network that makes grey of colour, or colour of grey, takes one run, too. */
 #include <math.h>
 #include <string.h>
 
@@ -18,6 +18,8 @@ typedef struct plan {
   int views;         /* 2: dual pixel */
   int view_channels; /* of each view that the network sees */
   int colors;        /* of the picture: 1 or 3 */
+  int results;       /* channels that the network gives */
+  int result_colors; /* of the restored picture */
   int runs;          /* 3: channel by channel */
   bool average;      /* three results become one grey */
 } plan;
@@ -52,20 +54,29 @@ static rst_status check_picture(const rst_image *image, const char *which, rst_e
 static plan plan_of(const rst_architecture *a, int channels) {
   plan p = {.views = a->dual_pixel ? 2 : 1, .colors = rst_color_channels(channels), .runs = 1};
   p.view_channels = a->in_channels / p.views;
+  p.results = p.result_colors = a->out_channels;
+  if (p.results != p.view_channels) return p;
+  p.result_colors = p.colors;
   p.average = p.colors < p.view_channels;
   if (p.colors > p.view_channels) p.runs = p.colors;
   return p;
 }
 
+static bool is_picture(int channels) {
+  return channels == 1 || channels == 3;
+}
+
 static rst_status make_plan(const rst_architecture *a, const rst_image *input, const rst_image *right,
                             plan *p, rst_error *err) {
   *p = plan_of(a, input->channels);
-  bool usual = p->view_channels * p->views == a->in_channels && a->out_channels == p->view_channels &&
-               (p->view_channels == 1 || p->view_channels == 3);
-  if (!usual)
+  if (p->view_channels * p->views != a->in_channels || !is_picture(p->view_channels) ||
+      !is_picture(p->results) || (p->views == 2 && p->results != p->view_channels))
     return rst_fail(err, RST_ERROR_USAGE,
-                    "the model takes %d channels and gives %d, expected %d or %d and 1 or 3", a->in_channels,
-                    a->out_channels, p->views, 3 * p->views);
+                    "the model makes %d channels of %d, but a picture is grey or RGB, beside its alpha: only "
+                    "a program that fills the channels itself, with rst_restore, can run this model",
+                    a->out_channels, a->in_channels);
+  if (p->results != p->view_channels && p->colors > p->view_channels)
+    return rst_fail(err, RST_ERROR_USAGE, "the model makes colour of grey, and the picture has colour already");
   if (right == NULL && p->views == 2)
     return rst_fail(err, RST_ERROR_USAGE, "the model needs the right view of a dual-pixel picture");
   if (right != NULL && p->views == 1)
@@ -89,6 +100,10 @@ static size_t results_pixel(const plan *p) {
 size_t rst_restore_image_held(const rst_architecture *architecture, int channels) {
   const plan p = plan_of(architecture, channels);
   return views_pixel(&p) + results_pixel(&p);
+}
+
+int rst_restore_image_channels(const rst_architecture *architecture, int channels) {
+  return plan_of(architecture, channels).result_colors + rst_has_alpha(channels);
 }
 
 /* ---- Pixels for a run ---------------------------------------------------------------------- */
@@ -143,12 +158,11 @@ static void average(const float *rgb, rst_image *output) {
 }
 
 static void copy_alpha(const rst_image *input, rst_image *output) {
-  size_t channels = (size_t)input->channels;
+  const size_t channels = (size_t)input->channels, out = (size_t)output->channels;
   if (!rst_has_alpha(input->channels)) return;
   const uint8_t *from = (const uint8_t *)input->samples + (channels - 1) * rst_sample_size(input->sample);
-  uint8_t *to = (uint8_t *)output->samples + (channels - 1) * rst_sample_size(output->sample);
-  rst_convert_samples(from, input->sample, channels, to, output->sample, channels,
-                      input->width * input->height);
+  uint8_t *to = (uint8_t *)output->samples + (out - 1) * rst_sample_size(output->sample);
+  rst_convert_samples(from, input->sample, channels, to, output->sample, out, input->width * input->height);
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */
@@ -167,7 +181,7 @@ static rst_status run_all(const rst_model *model, const plan *p, const rst_image
   if (run_options.progress != NULL) run_options.progress = report, run_options.user = &progress;
   for (int i = 0; i < p->runs; i++) {
     progress.run = i;
-    rst_pixels in = view_of(input, i, p->view_channels), out = view_of(output, i, p->view_channels);
+    rst_pixels in = view_of(input, i, p->view_channels), out = view_of(output, i, p->results);
     if (p->views == 2) {
       rst_pixels both = floats(b->views, input, 2 * p->view_channels);
       rst_pixels other = view_of(right, i, p->view_channels);
@@ -195,7 +209,7 @@ rst_status rst_restore_image(const rst_model *model, const rst_image *input, con
   if (status != RST_OK) return status;
   size_t pixels = input->width * input->height;
   buffers b = {0};
-  rst_image *result = rst_image_make(input->width, input->height, input->channels, output_sample);
+  rst_image *result = rst_image_make(input->width, input->height, p.result_colors + rst_has_alpha(input->channels), output_sample);
   if (p.views == 2) b.views = rst_alloc(pixels, views_pixel(&p));
   if (p.average) b.results = rst_alloc(pixels, results_pixel(&p));
   if (result == NULL || (p.views == 2 && b.views == NULL) || (p.average && b.results == NULL))

@@ -4,6 +4,7 @@
 #define rst_model_architecture stand_in_architecture
 #define rst_restore_image tested_restore_image
 #define rst_restore_image_held tested_restore_image_held
+#define rst_restore_image_channels tested_restore_image_channels
 #include "api/restore_image.c"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
@@ -101,7 +102,7 @@ static rst_image restore(const rst_model *model, const rst_image *input, const r
     fail_msg("%s", err.message);
   assert_int_equal(output.width, input->width);
   assert_int_equal(output.height, input->height);
-  assert_int_equal(output.channels, input->channels);
+  assert_int_equal(output.channels, rst_restore_image_channels(&model->architecture, input->channels));
   assert_int_equal(output.sample, sample);
   assert_int_equal(network.runs, runs);
   network.runs = 0;
@@ -180,6 +181,32 @@ static void test_colour_pictures_run_channel_by_channel_on_a_grey_model(void **s
     rst_image_clear(&out);
     rst_image_clear(&in);
   }
+}
+
+/* Models that make grey of colour (of grey, too: as three equal channels), and colour of grey. */
+static void check_other_colours(int channels, int model_in, int model_out) {
+  rst_model model = model_of(model_in, model_out, false);
+  rst_image in = picture_random(5, 4, channels, RST_SAMPLE_U8, 1),
+            out = restore(&model, &in, NULL, RST_SAMPLE_F32, 1);
+  const bool grey = channels <= 2;
+  assert_int_equal(out.channels, model_out + (channels % 2 == 0));
+  for (size_t i = 0; i < 20; i++) {
+    for (int c = 0; c < model_out; c++) {
+      const float other = model_in > model_out ? sample_at(&in, i, grey ? 0 : 1) : 0;
+      assert_sample(sample_at(&out, i, c), expected(sample_at(&in, i, grey ? 0 : c), other, c),
+                    RST_SAMPLE_F32);
+    }
+    if (channels % 2 == 0)
+      assert_sample(sample_at(&out, i, model_out), sample_at(&in, i, channels - 1), RST_SAMPLE_F32);
+  }
+  rst_image_clear(&out);
+  rst_image_clear(&in);
+}
+
+static void test_models_that_give_other_colours_than_they_take(void **state) {
+  (void)state;
+  for (int channels = 1; channels <= 4; channels++) check_other_colours(channels, 3, 1);
+  for (int channels = 1; channels <= 2; channels++) check_other_colours(channels, 1, 3);
 }
 
 static void check_views(int left_channels, int right_channels, int view_channels) {
@@ -270,8 +297,8 @@ static void assert_refused(const rst_model *model, const rst_image *in, const rs
 
 static void test_what_does_not_fit_is_refused(void **state) {
   (void)state;
-  rst_model rgb = model_of(3, 3, false), dual = model_of(6, 3, true), odd = model_of(5, 3, false),
-            twice = model_of(6, 6, true);
+  rst_model rgb = model_of(3, 3, false), dual = model_of(6, 3, true), map = model_of(4, 3, false),
+            twice = model_of(6, 6, true), mono = model_of(6, 1, true), colour = model_of(1, 3, false);
   rst_image in = picture_random(4, 3, 3, RST_SAMPLE_U8, 1),
               other = picture_random(3, 4, 3, RST_SAMPLE_U8, 1), empty = {0};
   assert_refused(&dual, &in, NULL, RST_ERROR_USAGE, "the model needs the right view of a dual-pixel picture");
@@ -279,10 +306,14 @@ static void test_what_does_not_fit_is_refused(void **state) {
                  "the model takes no right view, it is not a dual-pixel model");
   assert_refused(&dual, &in, &other, RST_ERROR_USAGE,
                  "the right view has size 3 x 4, expected that of the left, 4 x 3");
-  assert_refused(&odd, &in, NULL, RST_ERROR_USAGE,
-                 "the model takes 5 channels and gives 3, expected 1 or 3 and 1 or 3");
-  assert_refused(&twice, &in, &in, RST_ERROR_USAGE,
-                 "the model takes 6 channels and gives 6, expected 2 or 6 and 1 or 3");
+#define OTHER_CHANNELS(out, in)                                                                            \
+  "the model makes " out " channels of " in ", but a picture is grey or RGB, beside its alpha: only a program " \
+  "that fills the channels itself, with rst_restore, can run this model"
+  assert_refused(&map, &in, NULL, RST_ERROR_USAGE, OTHER_CHANNELS("3", "4"));
+  assert_refused(&twice, &in, &in, RST_ERROR_USAGE, OTHER_CHANNELS("6", "6"));
+  assert_refused(&mono, &in, &in, RST_ERROR_USAGE, OTHER_CHANNELS("1", "6"));
+  assert_refused(&colour, &in, NULL, RST_ERROR_USAGE,
+                 "the model makes colour of grey, and the picture has colour already");
   assert_refused(&rgb, &empty, NULL, RST_ERROR_USAGE, "the input picture is empty");
   assert_refused(&dual, &in, &empty, RST_ERROR_USAGE, "the right picture is empty");
   rst_image_clear(&other);
@@ -338,6 +369,7 @@ int main(void) {
       TEST(test_alpha_is_untouched),
       TEST(test_grey_pictures_run_as_three_equal_channels_and_stay_grey),
       TEST(test_colour_pictures_run_channel_by_channel_on_a_grey_model),
+      TEST(test_models_that_give_other_colours_than_they_take),
       TEST(test_two_views_of_any_kind),
       TEST(test_progress_counts_all_runs_as_one),
       TEST(test_cancelling_stops_at_once),

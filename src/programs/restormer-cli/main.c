@@ -94,11 +94,13 @@ static rst_sample output_sample(const char *output, const rst_image *input) {
 
 /* Bytes of the pictures that the program holds during a run. */
 static uint64_t picture_bytes(const cli_options *options, const rst_model *model, const rst_image *input) {
-  const size_t in = rst_sample_size(rst_image_sample(input)) * (options->right ? 2 : 1);
-  const size_t samples = in + rst_sample_size(output_sample(options->output, input));
+  const rst_architecture *a = rst_model_architecture(model);
   const int channels = rst_image_channels(input);
+  const size_t in = rst_sample_size(rst_image_sample(input)) * (options->right ? 2 : 1);
+  const size_t out = rst_sample_size(output_sample(options->output, input));
   return (uint64_t)rst_image_width(input) * rst_image_height(input) *
-         ((size_t)channels * samples + rst_restore_image_held(rst_model_architecture(model), channels));
+         ((size_t)channels * in + (size_t)rst_restore_image_channels(a, channels) * out +
+          rst_restore_image_held(a, channels));
 }
 
 /* Counts the pictures and tells what a run of the model over them will take when that is asked for or not what is
@@ -140,8 +142,8 @@ static rst_status restore(const cli_options *options, rst_budget *budget, const 
   rst_restore_options how = options->run;
   how.budget = budget;
   const size_t width = rst_image_width(input), height = rst_image_height(input);
-  rst_status status =
-      rst_image_check_output(options->output, NULL, width, height, rst_image_channels(input), err);
+  const int channels = rst_restore_image_channels(rst_model_architecture(model), rst_image_channels(input));
+  rst_status status = rst_image_check_output(options->output, NULL, width, height, channels, err);
   if (status != RST_OK) return status;
   status = plan(options, model, input, &how, err);
   progress_bar bar;
