@@ -25,7 +25,7 @@ MACHINE   := $(shell $(CC) -dumpmachine)
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 # No fused or reordered arithmetic that the source does not ask for: results are the same from every compiler. Nor do
 # they tell in which folder they were built.
-BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fopenmp -fvisibility=hidden -ffp-contract=off \
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -fPIC -pthread -fvisibility=hidden -ffp-contract=off \
                -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
 ifneq ($(SANITIZE),)
 BASE_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -35,7 +35,7 @@ endif
 # Fortified functions need optimisation, and take each other's place with what a distribution has set.
 HARDENING ?= -fstack-protector-strong $(if $(filter-out -O0,$(filter -O%,$(CFLAGS))),$(if \
                $(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
-LINK_FLAGS = $(LINK_SANITIZE) -fopenmp $(LDFLAGS)
+LINK_FLAGS = $(LINK_SANITIZE) -pthread $(LDFLAGS)
 ifeq ($(findstring darwin,$(MACHINE)),)
 ifneq ($(HARDENING),)
 LINK_HARDENING := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
@@ -168,7 +168,7 @@ UP := $(if $(filter /%,$(BUILD)),$(shell realpath -m --relative-to=$(BUILD) $(CU
 $(BUILD)/obj/src/programs/restormer-cli/models.o: EXTRA_CFLAGS = -DRST_SOURCE_WEIGHTS='"$(UP)/weights"'
 
 # Unit tests and the tests' own tools see the internal headers and the support code.
-WRAP := -Wl,--wrap=aligned_alloc,--wrap=mmap # tests can make the allocations of the library fail
+WRAP := -Wl,--wrap=aligned_alloc,--wrap=mmap,--wrap=pthread_create # tests can make these fail for the library
 $(BUILD)/obj/tests/%.o: EXTRA_CFLAGS = -Itests
 $(TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(BUILD)/librestormer.a
 	@mkdir -p $(@D)

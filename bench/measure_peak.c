@@ -1,9 +1,9 @@
 /* measure_peak.c - prints the measured peaks of the machine as one JSON object on one line, rates in FLOP/s
  * and bytes/s: peak [THREADS...]        default: 1 and all that the process may use */
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/threads.h"
 #include "peak.h"
 
 static const double SECONDS = 0.2; /* of each measurement */
@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
   enum { MOST = 4096 };
   printf("{\"isa\": \"%s\", \"threads\": {", rst_isa_name(rst_isa_best()));
   if (argc < 2) {
-    const int all = omp_get_max_threads();
+    const int all = rst_threads(0);
     print_threads(1);
     if (all > 1) {
       printf(", ");

@@ -3,10 +3,12 @@
 #include "peak.h"
 
 #include <math.h>
-#include <omp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "base/threads.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -93,26 +95,58 @@ double bench_now(void) {
 
 static volatile float sink; /* keeps the loops from being left out */
 
-/* Rounds per second of all threads together. Each works for `seconds` in batches shorter than a slice of the
- * scheduler, and its fastest batch counts: what else the machine does must not lower the yardstick. */
-static double burn_rate(burn *loop, int threads, double seconds) {
-  enum { ROUNDS = 100000 };
+/* What the threads that measure together share. */
+typedef struct meter {
+  burn *loop; /* NULL: copying */
+  int threads;
+  double seconds;
+  atomic_int ready;
+  double rates[]; /* of each thread */
+} meter;
+
+/* Waits until all are there, or some do not come. */
+static void meet(meter *m) {
+  const double start = bench_now();
+  atomic_fetch_add(&m->ready, 1);
+  while (atomic_load(&m->ready) < m->threads && bench_now() - start < 1) continue;
+}
+
+/* The sum of all threads' rates. */
+static double together(burn *loop, rst_task *measure, int threads, double seconds) {
+  meter *m = calloc(1, sizeof *m + (size_t)threads * sizeof m->rates[0]);
+  rst_pool *pool = rst_pool_create(threads);
   double rate = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : rate)
-  {
-    sink = loop(ROUNDS);
-#pragma omp barrier
-    const double first = bench_now();
-    double start, end = first, shortest = INFINITY;
-    do {
-      start = end;
-      sink = loop(ROUNDS);
-      end = bench_now();
-      shortest = fmin(shortest, end - start);
-    } while (end - first < seconds);
-    rate = ROUNDS / shortest;
+  if (m != NULL && pool != NULL) {
+    m->loop = loop, m->threads = threads, m->seconds = seconds;
+    rst_pool_run(pool, (size_t)threads, measure, NULL, m);
+    for (int i = 0; i < threads; i++) rate += m->rates[i];
   }
+  rst_pool_free(pool);
+  free(m);
   return rate;
+}
+
+/* Rounds per second. Each thread works for `seconds` in batches shorter than a slice of the scheduler, and its fastest
+ * batch counts: what else the machine does must not lower the yardstick. */
+static void burn_once(void *context, size_t task, int worker) {
+  enum { ROUNDS = 100000 };
+  meter *m = context;
+  (void)worker;
+  sink = m->loop(ROUNDS);
+  meet(m);
+  const double first = bench_now();
+  double start, end = first, shortest = INFINITY;
+  do {
+    start = end;
+    sink = m->loop(ROUNDS);
+    end = bench_now();
+    shortest = fmin(shortest, end - start);
+  } while (end - first < m->seconds);
+  m->rates[task] = ROUNDS / shortest;
+}
+
+static double burn_rate(burn *loop, int threads, double seconds) {
+  return together(loop, burn_once, threads, seconds);
 }
 
 double peak_f32(rst_isa isa, int threads, double seconds) {
@@ -140,32 +174,31 @@ double peak_bf16(rst_isa isa, int threads, double seconds) {
   return 0;
 }
 
-double peak_copy(int threads, double seconds) {
+static void copy_once(void *context, size_t task, int worker) {
   enum { TRIES = 3 };
-  const size_t bytes = (size_t)128 << 20; /* of each thread */
-  double rate = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : rate)
-  {
-    char *from = malloc(bytes), *to = malloc(bytes);
-    if (from != NULL && to != NULL) {
-      memset(from, 1, bytes);
-      memset(to, 2, bytes);
-#pragma omp barrier
-      double best = 0;
-      for (int try = 0; try < TRIES; try++) {
-        const double start = bench_now();
-        double end, copied = 0;
-        do {
-          memcpy(to, from, bytes);
-          copied += (double)bytes;
-          end = bench_now();
-        } while (end - start < seconds);
-        if (copied / (end - start) > best) best = copied / (end - start);
-      }
-      rate = best;
+  meter *m = context;
+  const size_t bytes = (size_t)128 << 20;
+  char *from = malloc(bytes), *to = malloc(bytes);
+  (void)worker;
+  if (from != NULL && to != NULL) {
+    memset(from, 1, bytes);
+    memset(to, 2, bytes);
+    meet(m);
+    for (int try = 0; try < TRIES; try++) {
+      const double start = bench_now();
+      double end, copied = 0;
+      do {
+        memcpy(to, from, bytes);
+        copied += (double)bytes;
+        end = bench_now();
+      } while (end - start < m->seconds);
+      m->rates[task] = fmax(m->rates[task], copied / (end - start));
     }
-    free(from);
-    free(to);
   }
-  return rate;
+  free(from);
+  free(to);
+}
+
+double peak_copy(int threads, double seconds) {
+  return together(NULL, copy_once, threads, seconds);
 }

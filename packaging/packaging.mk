@@ -46,7 +46,7 @@ install: all
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@exec_prefix@|$(exec_prefix:$(prefix)%=$${prefix}%)|' \
 	  -e 's|@libdir@|$(libdir:$(exec_prefix)%=$${exec_prefix}%)|' \
 	  -e 's|@includedir@|$(includedir:$(prefix)%=$${prefix}%)|' \
-	  -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS) $(filter -fopenmp,$(LINK_FLAGS))|' \
+	  -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS) $(filter -pthread,$(LINK_FLAGS))|' \
 	  packaging/restormer.pc.in >"$(DESTDIR)$(pkgconfigdir)/restormer.pc"
 	$(call put,$(weightsdir),$(WEIGHTS))
 	$(call put,$(docdir),$(DOCS))

@@ -4,7 +4,6 @@
  * multiplied into project_out: M = W_out blockdiag(A). The second sweep makes v and adds M v. Neither q, k, v
  * nor A v is ever stored. */
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "model/passes.h"
@@ -230,36 +229,65 @@ static void fold_head(const rst_run *run, const mdta *m, const shape *s, size_t 
                                  .out_panel = k * RST_GROUP});
 }
 
-static void fold_cell(const rst_run *run, const mdta *m, const shape *s, size_t cell) {
-  const rst_linear folded = folded_at(run, m, cell);
-  uint8_t *w = (uint8_t *)(uintptr_t)folded.w;
-  const bool exact = folded.kernels == m->project_out.kernels; /* whose panels are rows of floats */
-  const size_t panel = folded.k * RST_GROUP;
-  float *rows = exact ? (float *)w : run->product;
-  if (!exact) memset(rows, 0, folded_floats(run, m) * sizeof *rows);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(run->threads)
-  for (size_t head = 0; head < s->heads; head++) fold_head(run, m, s, cell, head, folded.k, rows);
-  for (size_t i = 0; !exact && i < folded.panels; i++)
-    folded.kernels->pack(rows + i * panel, folded.k, w + i * panel * folded.kernels->element);
+/* What the tasks of folding share; the later members are for one cell. */
+typedef struct folding {
+  const rst_run *run;
+  const rst_grid *grid;
+  const mdta *m;
+  shape shape;
+  size_t cell;
+  rst_linear folded;
+  float *rows; /* of M as floats */
+} folding;
+
+/* Some rows, so that a job has few tasks. */
+enum { ROWS_AT_ONCE = 8 };
+
+static void make_rows(void *context, size_t task, int worker) {
+  const folding *f = context;
+  double *scratch = f->run->workers[worker].sums;
+  window_sums sums = {.gram = scratch, .k = scratch + f->shape.head};
+  for (size_t row = task * ROWS_AT_ONCE; row < (task + 1) * ROWS_AT_ONCE && row < f->m->project_out.k; row++)
+    attention_row(f->run, f->grid, f->m, &f->shape, row, &sums);
+}
+
+static void make_head(void *context, size_t head, int worker) {
+  const folding *f = context;
+  (void)worker;
+  fold_head(f->run, f->m, &f->shape, f->cell, head, f->folded.k, f->rows);
+}
+
+static void pack_panel(void *context, size_t i, int worker) {
+  const folding *f = context;
+  const rst_kernels *k = f->folded.kernels;
+  const size_t panel = f->folded.k * RST_GROUP;
+  (void)worker;
+  k->pack(f->rows + i * panel, f->folded.k, (uint8_t *)(uintptr_t)f->folded.w + i * panel * k->element);
+}
+
+static void fold_cell(folding *f, size_t cell) {
+  rst_pool *pool = f->run->pool;
+  f->cell = cell;
+  f->folded = folded_at(f->run, f->m, cell);
+  const bool exact = f->folded.kernels == f->m->project_out.kernels; /* whose panels are rows of floats */
+  f->rows = exact ? (float *)(uintptr_t)f->folded.w : f->run->product;
+  if (!exact && f->folded.k != f->m->project_out.k) /* rows that no head has */
+    memset(f->rows, 0, folded_floats(f->run, f->m) * sizeof *f->rows);
+  rst_pool_run(pool, f->shape.heads, make_head, NULL, f);
+  if (!exact) rst_pool_run(pool, f->folded.panels, pack_panel, NULL, f);
 }
 
 static void fold_attention(rst_run *run, const rst_part *part) {
   const rst_grid *grid = &run->grid[part->level];
-  const mdta *m = part->packed;
-  const shape s = shape_of(part);
-  const size_t cells = grid->x.cells * grid->y.cells, floats = folded_floats(run, m);
-  rst_need(&run->needs.sums, 2 * s.head * sizeof(double));
-  rst_need(&run->needs.attention, cells * s.gram * sizeof(float));
+  folding f = {.run = run, .grid = grid, .m = part->packed, .shape = shape_of(part)};
+  const size_t cells = grid->x.cells * grid->y.cells, floats = folded_floats(run, f.m);
+  rst_need(&run->needs.sums, 2 * f.shape.head * sizeof(double));
+  rst_need(&run->needs.attention, cells * f.shape.gram * sizeof(float));
   rst_need(&run->needs.folded, cells * floats * run->kernels->element);
-  if (run->kernels != m->project_out.kernels) rst_need(&run->needs.product, floats * sizeof(float));
+  if (run->kernels != f.m->project_out.kernels) rst_need(&run->needs.product, floats * sizeof(float));
   if (run->planning) return;
-#pragma omp parallel for schedule(static) num_threads(run->threads)
-  for (size_t row = 0; row < part->in; row++) {
-    double *scratch = run->workers[omp_get_thread_num()].sums;
-    window_sums sums = {.gram = scratch, .k = scratch + s.head};
-    attention_row(run, grid, m, &s, row, &sums);
-  }
-  for (size_t cell = 0; cell < cells; cell++) fold_cell(run, m, &s, cell);
+  rst_pool_run(run->pool, (part->in + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, make_rows, NULL, &f);
+  for (size_t cell = 0; cell < cells; cell++) fold_cell(&f, cell);
 }
 
 /* ---- Second sweep: x += M v + bias ------------------------------------------------------------ */

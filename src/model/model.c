@@ -1,6 +1,8 @@
 /* model.c - building a model: every packed weight gets its place in one arena, then all are filled in. */
 #include "model/model.h"
 
+#include <pthread.h>
+
 #include "base/budget.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -89,28 +91,48 @@ static rst_status fill_part(const rst_model *m, const rst_part *part, const rst_
   return p.status;
 }
 
+/* What the tasks of filling share. */
+typedef struct filling {
+  const rst_model *model;
+  const rst_tensor_source *source;
+  pthread_mutex_t lock; /* for the rest */
+  size_t failed;        /* the first of the parts that did, so that the message does not depend on the threads */
+  rst_status status;
+  rst_error *err;
+} filling;
+
+static void fill_and_note(void *context, size_t i, int worker) {
+  filling *f = context;
+  rst_error mine = {{0}};
+  const rst_status status = fill_part(f->model, &f->model->parts[i], f->source, &mine);
+  (void)worker;
+  if (status == RST_OK) return;
+  pthread_mutex_lock(&f->lock);
+  if (i < f->failed) {
+    f->failed = i;
+    f->status = status;
+    if (f->err != NULL) *f->err = mine;
+  }
+  pthread_mutex_unlock(&f->lock);
+}
+
 rst_status rst_model_fill(rst_model *m, const rst_tensor_source *source, const rst_model_options *options,
                           rst_error *err) {
   rst_status status = rst_budget_claim(options->budget, m->arena_bytes, "the packed weights", err);
   if (status != RST_OK) return status;
   m->budget = options->budget;
-  size_t failed = m->part_count; /* the first of them, so that the message does not depend on the threads */
   m->arena = rst_pages_alloc(m->arena_bytes);
-  if (m->arena == NULL) return rst_fail_memory(err, "the packed weights");
-#pragma omp parallel for schedule(dynamic, 1) num_threads(rst_threads(options->threads))
-  for (size_t i = 0; i < m->part_count; i++) {
-    rst_error mine = {{0}};
-    rst_status s = fill_part(m, &m->parts[i], source, &mine);
-    if (s != RST_OK) {
-#pragma omp critical(rst_fill)
-      if (i < failed) {
-        failed = i;
-        status = s;
-        if (err != NULL) *err = mine;
-      }
-    }
+  rst_pool *pool = rst_pool_create(rst_threads(options->threads));
+  filling f = {.model = m, .source = source, .failed = SIZE_MAX, .err = err};
+  if (m->arena == NULL || pool == NULL) {
+    f.status = rst_fail_memory(err, "the packed weights");
+  } else {
+    pthread_mutex_init(&f.lock, NULL);
+    rst_pool_run(pool, m->part_count, fill_and_note, NULL, &f);
+    pthread_mutex_destroy(&f.lock);
   }
-  return status;
+  rst_pool_free(pool);
+  return f.status;
 }
 
 /* ---- The rest ------------------------------------------------------------------------------ */

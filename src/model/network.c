@@ -1,5 +1,4 @@
 /* network.c - the whole network, from picture to picture. */
-#include <omp.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -111,16 +110,17 @@ rst_status rst_network_bytes(const rst_model *model, size_t width, size_t height
   return status;
 }
 
-rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
-                           const rst_restore_options *options, rst_error *err) {
+rst_status rst_network_run(const rst_model *model, rst_pool *pool, const rst_pixels *input,
+                           const rst_pixels *output, const rst_restore_options *options, rst_error *err) {
   rst_run run;
   rst_status status = init_run(&run, model, input->width, input->height, options, err);
+  run.pool = pool;
   run.input = input;
   run.output = output;
   run.planning = false;
   if (status == RST_OK && run.too_large) status = rst_fail_memory(err, "the feature maps");
   if (status == RST_OK) status = buffers_alloc(&run, err);
-  run.stage_start = omp_get_wtime();
+  run.stage_start = rst_seconds();
   if (status == RST_OK) status = walk(&run, err);
   run_free(&run);
   return status;

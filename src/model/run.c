@@ -1,7 +1,5 @@
 #include "model/run.h"
 
-#include <omp.h>
-
 #include "base/error.h"
 
 /* Bytes of a worker's ring: with the weights that pass by it should stay in a second-level cache. */
@@ -37,7 +35,7 @@ void rst_run_sweep_part(rst_run *run, int level, rst_sweep *s, rst_sweep_needs n
   s->strip = strip_columns(s->ring_pixel);
   s->column_cuts = grid->x.cuts;
   s->chunks = grid->chunks, s->chunk_count = grid->chunk_count;
-  s->threads = run->threads;
+  s->pool = run->pool, s->threads = run->threads;
   s->workers = run->workers;
   s->border_rows = run->border_rows;
   if (run->planning)
@@ -88,7 +86,7 @@ rst_status rst_run_advance(rst_run *run, double work, rst_error *err) {
 
 void rst_run_stage_done(rst_run *run, const char *stage) {
   if (run->planning || run->options->stage_done == NULL) return;
-  const double now = omp_get_wtime();
+  const double now = rst_seconds();
   run->options->stage_done(run->options->stage_user, stage, now - run->stage_start);
   run->stage_start = now;
 }

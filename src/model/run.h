@@ -23,7 +23,8 @@ struct rst_run {
   size_t width, height; /* padded to the network's multiple */
   rst_grid grid[RST_MAX_LEVELS];
   rst_map maps[RST_MAX_LEVELS]; /* of each level, where there is one; the parts make, change and free them */
-  int threads;
+  rst_pool *pool; /* NULL while planning */
+  int threads;    /* of the pool */
 
   bool planning;
   bool too_large; /* found in planning: no memory holds the maps */
@@ -69,9 +70,10 @@ static inline void rst_need(size_t *most, size_t bytes) {
 }
 
 /* network.c: one run over the whole of `input`, whose shape and that of `output` fit the model; the options
- * for tiles and memory mean nothing here. RST_ERROR_MEMORY or RST_CANCELLED. */
-rst_status rst_network_run(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
-                           const rst_restore_options *options, rst_error *err);
+ * for tiles and memory mean nothing here; the pool has as many threads as they say. RST_ERROR_MEMORY or
+ * RST_CANCELLED. */
+rst_status rst_network_run(const rst_model *model, rst_pool *pool, const rst_pixels *input,
+                           const rst_pixels *output, const rst_restore_options *options, rst_error *err);
 /* *bytes = maps and buffers at their peak in such a run; UINT64_MAX when that does not fit. The model need
  * not be filled. RST_ERROR_MEMORY when there is none for the planning itself. */
 rst_status rst_network_bytes(const rst_model *model, size_t width, size_t height,

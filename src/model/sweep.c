@@ -1,6 +1,5 @@
 #include "model/sweep.h"
 
-#include <omp.h>
 #include <string.h>
 
 enum {
@@ -126,29 +125,39 @@ static void run_band(const band *b) {
 
 /* ---- All bands ----------------------------------------------------------------------------- */
 
-/* Keeps the two rows at the border above band b, before anything is overwritten. */
-static void keep_border(const rst_sweep *s, size_t b, size_t y) {
+/* Chunks [first, end), cut into bands. */
+typedef struct part {
+  const rst_sweep *s;
+  size_t first, end, bands;
+} part;
+
+/* Keeps the two rows at the border above band i + 1, before anything is overwritten. */
+static void keep_border(void *context, size_t i, int worker) {
+  const part *p = context;
+  const rst_sweep *s = p->s;
   const size_t row = s->width * s->source->pixel;
-  memcpy(s->border_rows + (2 * b - 2) * row, rst_map_at(s->source, 0, y - 1), 2 * row);
+  const size_t y = s->chunks[band_start(p->first, p->end, i + 1, p->bands)];
+  (void)worker;
+  memcpy(s->border_rows + 2 * i * row, rst_map_at(s->source, 0, y - 1), 2 * row);
+}
+
+static void do_band(void *context, size_t i, int worker) {
+  const part *p = context;
+  const rst_sweep *s = p->s;
+  band b = {
+      .s = s, .w = &s->workers[worker], .first_chunk = band_start(p->first, p->end, i, p->bands)};
+  b.y0 = s->chunks[b.first_chunk], b.y1 = s->chunks[band_start(p->first, p->end, i + 1, p->bands)];
+  if (s->in_place) {
+    const size_t row = s->width * s->source->pixel;
+    /* Of the pair kept at a border, the band below needs the first row, the band above the second. */
+    if (i > 0) b.above = s->border_rows + (2 * i - 2) * row;
+    if (i + 1 < p->bands) b.below = s->border_rows + (2 * i + 1) * row;
+  }
+  run_band(&b);
 }
 
 void rst_sweep_run(const rst_sweep *s, size_t first, size_t end) {
-  const size_t bands = band_count(s->chunks, first, end, s->threads);
-  const size_t row = s->in_place ? s->width * s->source->pixel : 0;
-  if (s->in_place) {
-#pragma omp parallel for schedule(static) num_threads(s->threads)
-    for (size_t b = 1; b < bands; b++) keep_border(s, b, s->chunks[band_start(first, end, b, bands)]);
-  }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(s->threads)
-  for (size_t i = 0; i < bands; i++) {
-    band b = {
-        .s = s, .w = &s->workers[omp_get_thread_num()], .first_chunk = band_start(first, end, i, bands)};
-    b.y0 = s->chunks[b.first_chunk], b.y1 = s->chunks[band_start(first, end, i + 1, bands)];
-    if (s->in_place) {
-      /* Of the pair kept at a border, the band below needs the first row, the band above the second. */
-      if (i > 0) b.above = s->border_rows + (2 * i - 2) * row;
-      if (i + 1 < bands) b.below = s->border_rows + (2 * i + 1) * row;
-    }
-    run_band(&b);
-  }
+  part p = {s, first, end, band_count(s->chunks, first, end, s->threads)};
+  if (s->in_place) rst_pool_run(s->pool, p.bands - 1, keep_border, NULL, &p);
+  rst_pool_run(s->pool, p.bands, do_band, NULL, &p);
 }

@@ -17,6 +17,7 @@
 #ifndef RST_MODEL_SWEEP_H
 #define RST_MODEL_SWEEP_H
 
+#include "base/threads.h"
 #include "model/map.h"
 
 /* What one thread works with. The buffers are uninitialised and hold what the pass makes of them. */
@@ -53,7 +54,8 @@ struct rst_sweep {
   const size_t *chunks;      /* first rows, rising; chunks[chunk_count] is height */
   size_t chunk_count;
 
-  int threads;
+  rst_pool *pool;
+  int threads;          /* of the pool */
   rst_worker *workers;  /* [threads] */
   uint8_t *border_rows; /* in place: two source rows for each border between bands */
 };

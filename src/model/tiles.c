@@ -240,6 +240,7 @@ rst_status rst_plan_restore(const rst_architecture *architecture, const rst_mode
 
 typedef struct tiled {
   const rst_model *model;
+  rst_pool *pool;
   const rst_pixels *input, *output;
   const rst_restore_options *options;
   axis x, y;
@@ -298,7 +299,7 @@ static rst_status run_tile(tiled *t, size_t i, size_t j, rst_error *err) {
                              .channel_stride = 1};
   rst_restore_options mine = *o;
   if (o->progress != NULL) mine.progress = tile_progress, mine.user = t;
-  rst_status status = rst_network_run(t->model, &in, &result, &mine, err);
+  rst_status status = rst_network_run(t->model, t->pool, &in, &result, &mine, err);
   if (status == RST_OK) blend_tile(t, &result, i, j, x, y);
   t->done++;
   return status;
@@ -315,10 +316,10 @@ static rst_status run_tiles(tiled *t, rst_error *err) {
   return status;
 }
 
-static rst_status restore_tiled(const rst_model *m, const rst_pixels *in, const rst_pixels *out,
+static rst_status restore_tiled(const rst_model *m, rst_pool *pool, const rst_pixels *in, const rst_pixels *out,
                                 const rst_restore_options *o, const rst_plan *plan, rst_error *err) {
   const size_t multiple = rst_architecture_multiple(&m->architecture), channels = (size_t)out->channels;
-  tiled t = {.model = m, .input = in, .output = out, .options = o};
+  tiled t = {.model = m, .pool = pool, .input = in, .output = out, .options = o};
   t.x = axis_of(in->width, plan->tile, plan->overlap, multiple);
   t.y = axis_of(in->height, plan->tile, plan->overlap, multiple);
   t.x_sums = weight_sums(&t.x, o->blend);
@@ -347,6 +348,7 @@ struct rst_session {
   rst_restore_options options;
   size_t width, height;
   rst_plan plan;
+  rst_pool *pool;
 };
 
 rst_status rst_session_create(const rst_model *model, size_t width, size_t height,
@@ -359,15 +361,22 @@ rst_status rst_session_create(const rst_model *model, size_t width, size_t heigh
   rst_status status = make_plan(model, width, height, &s->options, &s->plan, err);
   if (status == RST_OK)
     status = rst_budget_claim(s->options.budget, s->plan.working_bytes, "the run", err);
-  if (status != RST_OK)
+  if (status != RST_OK) {
     rst_free(s);
-  else
-    *session = s;
+    return status;
+  }
+  s->pool = rst_pool_create(rst_threads(s->options.threads));
+  if (s->pool == NULL) {
+    rst_session_free(s);
+    return rst_fail_memory(err, "the threads");
+  }
+  *session = s;
   return rst_end(err, status);
 }
 
 void rst_session_free(rst_session *s) {
   if (s == NULL) return;
+  rst_pool_free(s->pool);
   rst_budget_give(s->options.budget, s->plan.working_bytes);
   rst_free(s);
 }
@@ -384,9 +393,9 @@ rst_status rst_session_run(rst_session *s, const rst_pixels *input, const rst_pi
     return rst_fail(err, RST_ERROR_USAGE, "input is %zu x %zu, the session %zu x %zu", input->width,
                     input->height, s->width, s->height);
   if (s->plan.tile != 0)
-    status = restore_tiled(s->model, input, output, &s->options, &s->plan, err);
+    status = restore_tiled(s->model, s->pool, input, output, &s->options, &s->plan, err);
   else
-    status = rst_network_run(s->model, input, output, &s->options, err);
+    status = rst_network_run(s->model, s->pool, input, output, &s->options, err);
   return rst_end(err, status);
 }
 
