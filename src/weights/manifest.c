@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "model/architecture.h"
 #include "weights/json.h"
+#include "weights/kind.h"
 
 enum { MAX_FILES = 1000 };
 
@@ -288,14 +289,14 @@ static rst_status read_root(rst_manifest *m, rst_error *err) {
 
 /* What people give by mistake gets a message that helps. */
 static rst_status check_kind(const rst_mapping *text, const char *path, rst_error *err) {
-  static const char advice[] = "not a manifest; restormer-weights convert makes one of it";
-  if (text->size >= 9 && memcmp(text->data + 6, "\0\0{", 3) == 0) /* a header of less than 2^48 bytes */
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: a safetensors file, %s", path, advice);
-  if (text->size >= 4 && memcmp(text->data, "PK\3\4", 4) == 0)
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: a zip file (a PyTorch checkpoint?), %s", path, advice);
-  if (text->size >= 2 && text->data[0] == 0x80)
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: a Python pickle (a PyTorch checkpoint?), %s", path, advice);
-  return RST_OK;
+  char kind[RST_KIND_TEXT];
+  if (!rst_file_kind(text->data, text->size, kind)) return RST_OK;
+  /* Of these, the JSON reader knows line and column. */
+  if (strcmp(kind, RST_KIND_JSON) == 0 || strncmp(kind, RST_KIND_PLAIN, sizeof RST_KIND_PLAIN - 1) == 0)
+    return RST_OK;
+  return rst_fail(err, RST_ERROR_WEIGHTS,
+                  "%s: is %s, expected a manifest, which restormer-weights convert makes of a checkpoint",
+                  path, kind);
 }
 
 rst_status rst_manifest_read(const char *path, rst_manifest *manifest, rst_error *err) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "weights/json.h"
+#include "weights/kind.h"
 
 enum { MAX_DIMS = 64 /* PyTorch's */ };
 
@@ -189,11 +190,20 @@ static rst_status read_file(rst_safetensors *file, rst_error *err) {
   return status;
 }
 
+/* A Git LFS pointer in the place of a manifest's file, above all. */
+static rst_status check_kind(const rst_safetensors *file, rst_error *err) {
+  char kind[RST_KIND_TEXT];
+  const rst_mapping *m = &file->mapping;
+  if ((m->size > 8 && m->data[8] == '{') || !rst_file_kind(m->data, m->size, kind)) return RST_OK;
+  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: is %s, expected a safetensors file", file->path, kind);
+}
+
 rst_status rst_safetensors_open(const char *path, uint64_t bytes, rst_safetensors_kind kind,
                                 rst_safetensors *file, rst_error *err) {
   *file = (rst_safetensors){.path = rst_string_copy(path), .kind = kind};
   if (file->path == NULL) return rst_fail_memory(err, path);
   rst_status status = rst_map_file(path, RST_ERROR_WEIGHTS, &file->mapping, err);
+  if (status == RST_OK) status = check_kind(file, err);
   if (status == RST_OK && bytes != RST_ANY_BYTES && bytes != file->mapping.size)
     status = rst_fail(err, RST_ERROR_WEIGHTS, "%s: %zu bytes, expected %llu", path, file->mapping.size,
                       (unsigned long long)bytes);

@@ -152,7 +152,7 @@ static void test_files_are_relative_to_the_manifest(void **state) {
 static void test_texts_that_are_no_manifest_are_refused(void **state) {
   (void)state;
   static const char *const cases[][2] = {
-      {"", "x.json: line 1, column 1: the text ends where a value is expected"},
+      {"", "x.json: is empty, expected a manifest, which restormer-weights convert makes of a checkpoint"},
       {"{", "x.json: line 1, column 2: expected a key in double quotes"},
       {"[]", "x.json: not a weight manifest: expected an object with \"format\": \"restormer-weights\""},
       {"{}", "x.json: not a weight manifest: expected an object with \"format\": \"restormer-weights\""},
@@ -163,11 +163,11 @@ static void test_texts_that_are_no_manifest_are_refused(void **state) {
       {"{\"format\": \"restormer-weights\"}", "x.json: key \"version\" is missing"},
       {"{\"format\": \"restormer-weights\", \"version\": 1}", "x.json: key \"model\" is missing"},
       {"PK\3\4rest",
-       "x.json: a zip file (a PyTorch checkpoint?), not a manifest; restormer-weights convert makes one of "
-       "it"},
+       "x.json: is a zip file (a PyTorch checkpoint?), expected a manifest, which restormer-weights convert "
+       "makes of a checkpoint"},
       {"\x80\2}q",
-       "x.json: a Python pickle (a PyTorch checkpoint?), not a manifest; restormer-weights convert makes one "
-       "of it"},
+       "x.json: is a Python pickle (a PyTorch checkpoint?), expected a manifest, which restormer-weights "
+       "convert makes of a checkpoint"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     scratch_put_text("x.json", cases[i][0]);
@@ -175,7 +175,8 @@ static void test_texts_that_are_no_manifest_are_refused(void **state) {
   }
   scratch_put("x.json", "\x80\0\0\0\0\0\0\0{}", 10);
   assert_file_refused(
-      "x.json: a safetensors file, not a manifest; restormer-weights convert makes one of it");
+      "x.json: is a safetensors file, expected a manifest, which restormer-weights convert makes of a "
+      "checkpoint");
   remove("x.json");
   assert_file_refused("x.json: cannot be opened: No such file or directory");
 }
@@ -184,6 +185,7 @@ static void test_too_large_a_manifest_is_refused(void **state) {
   (void)state;
   FILE *f = fopen("x.json", "wb");
   assert_non_null(f);
+  assert_int_equal(fputc('{', f), '{');
   assert_int_equal(fseek(f, 16777216, SEEK_SET), 0);
   assert_int_equal(fputc('}', f), '}');
   assert_int_equal(fclose(f), 0);

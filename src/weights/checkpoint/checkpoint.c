@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "weights/kind.h"
 
 enum { TAR_MAGIC = 257 }; /* where a tar file has "ustar" */
 
@@ -33,8 +34,12 @@ static rst_status open_form(rst_checkpoint *c, rst_error *err) {
         "it again with a newer PyTorch helps",
         c->path);
   if (c->mapping.size > 0 && c->mapping.data[0] == 0x80) return rst_checkpoint_open_legacy(c, err);
-  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: is neither a PyTorch checkpoint nor a safetensors file",
-                  c->path);
+  char kind[RST_KIND_TEXT];
+  if (!rst_file_kind(c->mapping.data, c->mapping.size, kind))
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: is neither a PyTorch checkpoint nor a safetensors file",
+                    c->path);
+  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: is %s, expected a PyTorch checkpoint or a safetensors file",
+                  c->path, kind);
 }
 
 rst_status rst_checkpoint_open(const char *path, rst_checkpoint *checkpoint, rst_error *err) {

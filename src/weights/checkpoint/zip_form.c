@@ -98,8 +98,11 @@ static rst_status find_folder(rst_checkpoint *c, rst_error *err) {
     memcpy(c->folder, name, folder);
   }
   if (c->folder != NULL) return RST_OK;
-  return rst_fail(err, RST_ERROR_WEIGHTS,
-                  "%s: is a zip file, but not a PyTorch checkpoint: it has no data.pkl", c->path);
+  const char *first = count > 0 ? zip_get_name(c->zip, 0, ZIP_FL_ENC_RAW) : NULL;
+  return rst_fail(
+      err, RST_ERROR_WEIGHTS,
+      "%s: is a zip file, but not a PyTorch checkpoint: it has no data.pkl; the first in it is %.200s",
+      c->path, first != NULL ? first : "nothing");
 }
 
 static rst_status check_byte_order(const rst_checkpoint *c, rst_error *err) {
@@ -128,9 +131,15 @@ static rst_status open_archive(rst_checkpoint *c, rst_error *err) {
   rst_status status = RST_OK;
   if (c->zip == NULL && zip_error_code_zip(&reason) == ZIP_ER_MEMORY)
     status = rst_fail_memory(err, "the directory of a zip file");
+  else if (c->zip == NULL && zip_error_code_zip(&reason) == ZIP_ER_NOZIP)
+    status =
+        rst_fail(err, RST_ERROR_WEIGHTS,
+                 "%s: is a zip file that is cut short: the directory at its end is missing (an incomplete "
+                 "download?)",
+                 c->path);
   else if (c->zip == NULL)
-    status = rst_fail(err, RST_ERROR_WEIGHTS, "%s: is a zip file that cannot be read (cut short?): %s",
-                      c->path, zip_error_strerror(&reason));
+    status = rst_fail(err, RST_ERROR_WEIGHTS, "%s: is a zip file that cannot be read: %s", c->path,
+                      zip_error_strerror(&reason));
   zip_error_fini(&reason);
   return status;
 }
