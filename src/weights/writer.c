@@ -12,8 +12,9 @@
 #include "weights/manifest.h"
 
 enum {
-  PIECE = 16384,     /* values encoded at a time */
-  HEADER_ENTRY = 256 /* bytes that one tensor's entry in the safetensors header needs at most */
+  PIECE = 16384,      /* values encoded at a time */
+  HEADER_ENTRY = 256, /* bytes that one tensor's entry in the safetensors header needs at most */
+  MAX_TEXT = 1 << 16  /* bytes of a name, ...: a manifest may not be larger than what is read */
 };
 
 /* ---- Names and texts ------------------------------------------------------------------------------------
@@ -75,6 +76,10 @@ static rst_status check_texts(const rst_writing *w, const char *tensors_path, rs
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
     if (texts[i][1] != NULL && !rst_is_utf8(texts[i][1]))
       return rst_fail(err, RST_ERROR_USAGE, "%s: %s is not valid UTF-8", w->manifest_path, texts[i][0]);
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    if (texts[i][1] != NULL && strlen(texts[i][1]) > MAX_TEXT)
+      return rst_fail(err, RST_ERROR_USAGE, "%s: %s has %zu bytes, expected at most %d", w->manifest_path,
+                      texts[i][0], strlen(texts[i][1]), (int)MAX_TEXT);
   return RST_OK;
 }
 

@@ -140,11 +140,22 @@ static void a_record_that_is_a_bomb(void **state) {
   static const char zeros[4096];
   while (b.program.size <= 64 << 20) bytes_add(&b.program, zeros, sizeof zeros);
   size_t size = b.program.size;
+  bytes file = {0};
   write_zip(&b, w->input, &(zip_options){.deflate = true});
-  char message[128];
+  bytes_read(&file, w->input);
+  char message[256];
   snprintf(message, sizeof message, "record archive/data.pkl: %zu bytes, expected at most %d", size,
            64 << 20);
   assert_refused(w, message);
+  b.program.size = 64 << 20;
+  write_zip(&b, w->input, &(zip_options){.deflate = true});
+  file.size = 0;
+  bytes_read(&file, w->input);
+  snprintf(message, sizeof message,
+           "record archive/data.pkl: %d bytes, which make more than %zu of a file of %zu bytes", 64 << 20,
+           64 * file.size + (1 << 20), file.size);
+  assert_refused(w, message);
+  bytes_free(&file);
   built_free(&b);
 
   b = build_plain(w);
@@ -388,6 +399,46 @@ static void strides_and_offsets_are_followed(void **state) {
   built_free(&b);
 }
 
+/* Views with strides of 0 are tensors of any size. */
+static void a_network_that_is_too_large_for_its_file(void **state) {
+  enum { MOST = 2048 }; /* elements of the longest vector */
+  static const float values[MOST];
+  workshop *w = *state;
+  rst_architecture a = architecture_small(256, 1);
+  workshop_model(w, &a);
+  recipe r = {.model = &w->model};
+  built b = build(&r);
+  bytes program = {0}, file = {0};
+  bytes_add_text(&program, "}(");
+  for (size_t i = 0; i < w->model.count; i++) {
+    const rst_tensor_spec *spec = &w->model.specs[i];
+    pickled_tensor t = {
+        .type = "FloatStorage", .key = "0", .storage_elements = MOST, .ndim = (size_t)spec->ndim};
+    for (int d = 0; d < spec->ndim; d++) {
+      t.size[d] = (int64_t)spec->shape[d];
+      t.stride[d] = d == spec->ndim - 1;
+    }
+    pickle_string(&program, spec->name);
+    pickle_tensor(&program, &t);
+  }
+  bytes_add_text(&program, "u.");
+  bytes_free(&b.program);
+  b.program = program;
+  built_storage_set(&b, "0", values, MOST);
+  b.count = 1;
+  write_zip(&b, w->input, &(zip_options){.deflate = true});
+  bytes_read(&file, w->input);
+  size_t parameters = 0;
+  for (size_t i = 0; i < w->model.count; i++) parameters += w->model.specs[i].elements;
+  char message[256];
+  snprintf(message, sizeof message, "%zu parameters, expected at most %zu in a file of %zu bytes", parameters,
+           (64 * file.size + (1 << 20)) / 4, file.size);
+  assert_refused(w, message);
+  bytes_free(&file);
+  b.count = w->model.count;
+  built_free(&b);
+}
+
 static void a_tensor_beyond_its_storage(void **state) {
   workshop *w = *state;
   const struct {
@@ -432,6 +483,7 @@ int main(void) {
       TEST(float64_is_rounded_to_float32),
       TEST(strides_and_offsets_are_followed),
       TEST(a_tensor_beyond_its_storage),
+      TEST(a_network_that_is_too_large_for_its_file),
   };
   return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }

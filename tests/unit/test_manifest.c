@@ -175,7 +175,7 @@ static void test_texts_that_are_no_manifest_are_refused(void **state) {
   }
   scratch_put("x.json", "\x80\0\0\0\0\0\0\0{}", 10);
   assert_file_refused(
-      "x.json: is a safetensors file, expected a manifest, which restormer-weights convert makes of a "
+      "x.json: is a safetensors file that is cut short, expected a manifest, which restormer-weights convert makes of a "
       "checkpoint");
   remove("x.json");
   assert_file_refused("x.json: cannot be opened: No such file or directory");

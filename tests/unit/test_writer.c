@@ -294,6 +294,27 @@ static void paths_and_texts_that_cannot_be_used(void **state) {
   assert_true(rst_is_utf8("a\xc2\x80\xe0\xa0\x80\xed\x9f\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"));
 }
 
+/* The manifest would be one that cannot be opened. */
+static void texts_that_are_too_long(void **state) {
+  setting *s = *state;
+  enum { MOST = 1 << 16 };
+  char *text = fixture_alloc(MOST + 2, 1), message[2 * PATH];
+  memset(text, '\n', MOST); /* six characters each in JSON */
+  rst_writing w = writing_of(s);
+  w.name = w.task = w.license = w.source = text;
+  assert_written(&w);
+  rst_weights *weights = open_weights(s->manifest);
+  rst_weights_info info;
+  rst_weights_info_init(&info);
+  rst_weights_get_info(weights, &info);
+  assert_string_equal(info.source, text);
+  rst_weights_close(weights);
+  text[MOST] = 'x';
+  snprintf(message, sizeof message, "%s: name has 65537 bytes, expected at most 65536", s->manifest);
+  assert_not_written(&w, RST_ERROR_USAGE, message);
+  free(text);
+}
+
 static void an_architecture_that_is_none(void **state) {
   setting *s = *state;
   rst_architecture a = s->model.architecture;
@@ -387,6 +408,7 @@ int main(void) {
       TEST(values_that_cannot_be_stored_are_named),
       TEST(a_failure_leaves_an_existing_pair_as_it_was),
       TEST(paths_and_texts_that_cannot_be_used),
+      TEST(texts_that_are_too_long),
       TEST(an_architecture_that_is_none),
       TEST(an_error_of_the_source_is_passed_on),
       TEST(a_folder_that_is_not_there),

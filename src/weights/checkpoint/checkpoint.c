@@ -61,6 +61,13 @@ void rst_checkpoint_close(rst_checkpoint *checkpoint) {
   *checkpoint = (rst_checkpoint){0};
 }
 
+size_t rst_checkpoint_allowance(const rst_checkpoint *checkpoint) {
+  enum { GROWTH = 64, SMALL = 1 << 20 }; /* deflated weights are seldom half as large */
+  size_t bytes;
+  return rst_mul(checkpoint->mapping.size, GROWTH, &bytes) && rst_add(bytes, SMALL, &bytes) ? bytes
+                                                                                            : SIZE_MAX;
+}
+
 rst_status rst_checkpoint_data(rst_checkpoint *checkpoint, const rst_storage *storage, const uint8_t **data,
                                rst_error *err) {
   if (storage->data == NULL && checkpoint->zip == NULL)

@@ -18,7 +18,7 @@ typedef struct rst_checkpoint {
   uint8_t *program;          /* data.pkl of a zip */
   const rst_storage *loaded; /* the one in loaded_data, read from a zip */
   uint8_t *loaded_data;
-  size_t inflated; /* bytes of storages read from a zip so far */
+  size_t inflated; /* bytes of records read from a zip so far */
 } rst_checkpoint;
 
 /* Told apart by content. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with nothing left to close. */
@@ -28,6 +28,10 @@ void rst_checkpoint_close(rst_checkpoint *checkpoint);
 /* The storage->bytes bytes of a storage; valid until the next call. */
 rst_status rst_checkpoint_data(rst_checkpoint *checkpoint, const rst_storage *storage, const uint8_t **data,
                                rst_error *err);
+
+/* Bytes that a checkpoint may become when it is read, and its weights when they are written: in proportion to
+ * the file. Deflated zeros, and views with strides of 0, can be any number of times as large. */
+size_t rst_checkpoint_allowance(const rst_checkpoint *checkpoint);
 
 /* ---- The three forms: each fills in the root of a mapped checkpoint --------------------------------- */
 

@@ -134,6 +134,16 @@ static void tell(const conversion *c, const rst_convert_options *options) {
 
 /* ---- All of it ---------------------------------------------------------------------------------- */
 
+/* Strides of 0 make a network of any size of a few bytes. */
+static rst_status check_growth(const conversion *c, rst_error *err) {
+  const size_t allowance = rst_checkpoint_allowance(&c->checkpoint);
+  size_t parameters = 0; /* rst_state_dict_match has counted them: no overflow */
+  for (size_t i = 0; i < c->count; i++) parameters += c->specs[i].elements;
+  if (parameters <= allowance / sizeof(float)) return RST_OK;
+  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: %zu parameters, expected at most %zu in a file of %zu bytes",
+                  c->checkpoint.path, parameters, allowance / sizeof(float), c->checkpoint.mapping.size);
+}
+
 static rst_status open_conversion(conversion *c, const char *path, const rst_convert_options *options,
                                   rst_error *err) {
   rst_status status = rst_checkpoint_open(path, &c->checkpoint, err);
@@ -142,7 +152,7 @@ static rst_status open_conversion(conversion *c, const char *path, const rst_con
   if (status == RST_OK)
     status = rst_state_dict_match(&c->dict, path, &c->architecture, &c->specs, &c->views, &c->count, err);
   if (options->no_residual) c->architecture.residual = false;
-  return status;
+  return status == RST_OK ? check_growth(c, err) : status;
 }
 
 static void close_conversion(conversion *c) {

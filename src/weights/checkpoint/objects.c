@@ -245,15 +245,15 @@ static rst_status make_tensor(rst_pickle *pickle, const rst_value *callable, con
   if (status == RST_OK) status = read_sizes(pickle, callable, stride, &strides, err);
   if (status == RST_OK) status = rst_value_new(&pickle->heap, pickle->where, RST_VALUE_TENSOR, out, err);
   if (status != RST_OK) return status;
-  (*out)->as.tensor = (rst_tensor_view){
-      .storage = storage->as.storage.root,
-      .dtype = dtype != NULL ? dtype->as.global.dtype : storage->as.storage.root->dtype,
-      .start = storage->as.storage.start,
-      .end = storage->as.storage.end,
-      .offset = (size_t)offset->as.integer,
-      .ndim = size->as.list.count,
-      .size = sizes,
-      .stride = strides};
+  (*out)->as.tensor =
+      (rst_tensor_view){.storage = storage->as.storage.root,
+                        .dtype = dtype != NULL ? dtype->as.global.dtype : storage->as.storage.root->dtype,
+                        .start = storage->as.storage.start,
+                        .end = storage->as.storage.end,
+                        .offset = (size_t)offset->as.integer,
+                        .ndim = size->as.list.count,
+                        .size = sizes,
+                        .stride = strides};
   return RST_OK;
 }
 
@@ -345,17 +345,13 @@ rst_status rst_object_storage(rst_pickle *pickle, const rst_value *id, rst_value
       !read_view(id, element_size, bytes, &start, &end))
     return wrong_storage(pickle, err);
 
-  bool fresh = rst_pickle_storage(pickle, key->as.text) == NULL;
+  const rst_dtype dtype = type->as.global.dtype;
   rst_storage *storage;
-  rst_status status = rst_pickle_add_storage(pickle, key->as.text, &storage, err);
+  rst_status status = rst_pickle_add_storage(pickle, key->as.text, dtype, bytes, &storage, err);
   if (status != RST_OK) return status;
-  if (fresh) {
-    storage->dtype = type->as.global.dtype;
-    storage->bytes = bytes;
-  } else if (storage->dtype != type->as.global.dtype || storage->bytes != bytes) {
+  if (storage->dtype != dtype || storage->bytes != bytes)
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: pickle describes storage %.*s in two ways", pickle->where,
                     rst_text_shown(storage->key), storage->key.bytes);
-  }
   status = rst_value_new(&pickle->heap, pickle->where, RST_VALUE_STORAGE, out, err);
   if (status != RST_OK) return status;
   (*out)->as.storage.root = storage;

@@ -481,7 +481,6 @@ void rst_pickle_init(rst_pickle *pickle, const char *where) {
 }
 
 void rst_pickle_free(rst_pickle *pickle) {
-  rst_free(pickle->storages);
   rst_heap_free(&pickle->heap);
   *pickle = (rst_pickle){0};
 }

@@ -11,8 +11,8 @@
 typedef struct rst_pickle {
   const char *where; /* begins every message: the checkpoint's path */
   rst_heap heap;
-  rst_storage **storages; /* all that were asked for, each once: a hash table by key, NULL where empty */
-  size_t storage_count, storage_capacity;
+  rst_storage
+      *storages; /* all that were asked for, each once: the root of a tree, NULL when there are none */
 } rst_pickle;
 
 void rst_pickle_init(rst_pickle *pickle, const char *where);
@@ -24,7 +24,8 @@ rst_status rst_pickle_read(rst_pickle *pickle, const uint8_t *data, size_t size,
 
 /* The storage with that key, or NULL. */
 rst_storage *rst_pickle_storage(const rst_pickle *pickle, rst_text key);
-/* The same; a new one of 0 bytes is made where there is none. */
-rst_status rst_pickle_add_storage(rst_pickle *pickle, rst_text key, rst_storage **storage, rst_error *err);
+/* The same; a new one of that type and size is made where there is none. */
+rst_status rst_pickle_add_storage(rst_pickle *pickle, rst_text key, rst_dtype dtype, size_t bytes,
+                                  rst_storage **storage, rst_error *err);
 
 #endif

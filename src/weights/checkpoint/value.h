@@ -49,7 +49,9 @@ typedef struct rst_storage {
   rst_text key; /* its name in the checkpoint */
   rst_dtype dtype;
   size_t bytes;
-  const uint8_t *data; /* `bytes` of them, where the checkpoint has them in memory, else NULL */
+  const uint8_t *data;              /* `bytes` of them, where the checkpoint has them in memory, else NULL */
+  struct rst_storage *left, *right; /* smaller and larger keys: see storages.c */
+  unsigned level;
 } rst_storage;
 
 enum { RST_STORAGE_DIMS = 64 };

@@ -13,10 +13,6 @@ enum {
   MAX_NAME = 512
 };
 static const size_t MAX_STORAGE = (size_t)1 << 31; /* bytes: twenty times the largest published model */
-/* Bytes of all storages, counted each time that one is read: a small file can hold large ones of zeros, and
- * tensors that take turns between two of them would have both inflated again and again. */
-static const size_t MAX_INFLATED = (size_t)1 << 33;
-
 static rst_status fail_record(const rst_checkpoint *c, const char *name, const char *reason, rst_error *err) {
   return rst_fail(err, RST_ERROR_WEIGHTS, "%s: record %s: %s", c->path, name, reason);
 }
@@ -35,8 +31,9 @@ static rst_status read_open_record(const rst_checkpoint *c, const char *name, zi
   return RST_OK;
 }
 
-/* `expected` is the size that it must have, or SIZE_MAX for any up to `limit`. */
-static rst_status read_record(const rst_checkpoint *c, const char *name, size_t expected, size_t limit,
+/* `expected` is the size that it must have, or SIZE_MAX for any up to `limit`. Counted each time that a
+ * record is read: tensors that take turns between two storages would have both inflated again and again. */
+static rst_status read_record(rst_checkpoint *c, const char *name, size_t expected, size_t limit,
                               uint8_t **data, size_t *size, rst_error *err) {
   zip_stat_t st;
   *data = NULL;
@@ -48,6 +45,12 @@ static rst_status read_record(const rst_checkpoint *c, const char *name, size_t 
   if (st.size > limit)
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: record %s: %llu bytes, expected at most %zu", c->path, name,
                     (unsigned long long)st.size, limit);
+  const size_t allowance = rst_checkpoint_allowance(c);
+  if (st.size > allowance - c->inflated)
+    return rst_fail(err, RST_ERROR_WEIGHTS,
+                    "%s: record %s: %llu bytes, which make more than %zu of a file of %zu bytes", c->path,
+                    name, (unsigned long long)st.size, allowance, c->mapping.size);
+  c->inflated += (size_t)st.size;
   zip_file_t *file = zip_fopen_index(c->zip, st.index, 0);
   if (file == NULL) return fail_record(c, name, zip_strerror(c->zip), err);
   *size = (size_t)st.size;
@@ -105,7 +108,7 @@ static rst_status find_folder(rst_checkpoint *c, rst_error *err) {
       c->path, first != NULL ? first : "nothing");
 }
 
-static rst_status check_byte_order(const rst_checkpoint *c, rst_error *err) {
+static rst_status check_byte_order(rst_checkpoint *c, rst_error *err) {
   char name[MAX_NAME];
   uint8_t *order;
   size_t size;
@@ -174,10 +177,5 @@ rst_status rst_checkpoint_read_zip(rst_checkpoint *c, const rst_storage *storage
   if (!record_name(c, "data/", storage->key, name))
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: pickle has a storage whose name is not one of a record",
                     c->path);
-  if (storage->bytes > MAX_INFLATED - c->inflated)
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: its tensors need more than %zu bytes of storages to be read",
-                    c->path, MAX_INFLATED);
-  rst_status status = read_record(c, name, storage->bytes, MAX_STORAGE, data, &size, err);
-  if (status == RST_OK) c->inflated += storage->bytes;
-  return status;
+  return read_record(c, name, storage->bytes, MAX_STORAGE, data, &size, err);
 }
