@@ -174,8 +174,8 @@ rst_status rst_image_compare(const rst_image *a, const rst_image *b, rst_differe
 
 /* ---- Memory -------------------------------------------------------------------------------- */
 
-/* The memory that everything that is given the budget may take together; runs choose tiles to keep it. It has to
- * live longer than what is made with it. May be used by several threads at once. */
+/* The memory that everything that is given the budget may take together; runs choose tiles to keep it. It has
+ * to live longer than what is made with it. May be used by several threads at once. */
 typedef struct rst_budget rst_budget;
 
 /* `limit` in bytes. 0: what the process can take now without the system running short, as far as the system
@@ -185,8 +185,8 @@ void rst_budget_free(rst_budget *budget); /* NULL is allowed */
 uint64_t rst_budget_limit(const rst_budget *budget);
 uint64_t rst_budget_used(const rst_budget *budget);
 
-/* Counts `bytes` that the caller takes for itself; false, with nothing counted, when they do not fit. NULL is a
- * budget without a limit. What was taken is given back once. */
+/* Counts `bytes` that the caller takes for itself; false, with nothing counted, when they do not fit. NULL is
+ * a budget without a limit. What was taken is given back once. */
 bool rst_budget_take(rst_budget *budget, uint64_t bytes);
 void rst_budget_give(rst_budget *budget, uint64_t bytes);
 
@@ -220,6 +220,8 @@ typedef struct rst_weights_info {
   uint64_t parameters; /* number of weights */
   uint64_t bytes;      /* their size on disk */
   const char *dtype;   /* "F32", "F16", "BF16" or "mixed" */
+  const char *sha256;  /* of the manifest, which has the hashes of its files: 64 hexadecimal digits that stand
+                          for  the model */
 } rst_weights_info;
 
 static inline void rst_weights_info_init(rst_weights_info *info) {
@@ -278,7 +280,8 @@ typedef struct rst_convert_options {
   const char *source;
   void (*notice)(void *user, const char *message); /* one line for each choice that was made: which of several
                                                       networks, what was left out; may be NULL */
-  void *user;                                      /* passed to notice */
+  bool (*cancelled)(void *user);                   /* asked every now and then, true to stop; may be NULL */
+  void *user;                                      /* passed to both */
   bool no_residual; /* the network gives the restored picture itself. Tensors do not tell: else a network has
                        the residual connection unless it is a dual-pixel one or gives other channels */
 } rst_convert_options;
@@ -288,10 +291,13 @@ static inline void rst_convert_options_init(rst_convert_options *options) {
   options->struct_size = sizeof *options;
 }
 
-/* Reads a PyTorch checkpoint (zip or legacy form) or a safetensors file, finds the network in it, under whatever
- * names it is wrapped in (averaged weights, EMA, are preferred where there are some), and writes a manifest to
- * `manifest_path` (which must end in .json) and its tensors beside it as .safetensors. Loading can not run
- * code. `options` may be NULL. RST_ERROR_WEIGHTS, RST_ERROR_OUTPUT, RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+/* Reads a PyTorch checkpoint (zip or legacy form) or a safetensors file, finds the network in it, under
+ * whatever names it is wrapped in (averaged weights, EMA, are preferred where there are some), and writes a
+ * manifest to `manifest_path` (which must end in .json) and its tensors beside it: NAME.safetensors or, where
+ * there is a file of that name with other contents, NAME-HASH.safetensors. The manifest is written last and
+ * in one step, and no other file is overwritten, so that the model under that name is the old or the new one
+ * whenever the conversion ends. Loading can not run code. `options` may be NULL. RST_ERROR_WEIGHTS,
+ * RST_ERROR_OUTPUT, RST_ERROR_USAGE, RST_ERROR_MEMORY or RST_CANCELLED. */
 rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest_path,
                                const rst_convert_options *options, rst_error *err);
 
@@ -355,15 +361,15 @@ typedef enum rst_blend {
 } rst_blend;
 
 typedef struct rst_restore_options {
-  int threads; /* 0: as many as the process may use; the result does not depend on it (with a budget, up to 16:
-                  more of them need more memory, which may make it choose smaller tiles) */
+  int threads; /* 0: as many as the process may use; the result does not depend on it (with a budget, up to
+                  16: more of them need more memory, which may make it choose smaller tiles) */
 
   /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this
    * many pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
   size_t window;
 
-  /* What the run takes counts in the budget. A picture for which it leaves too little, with 16 threads, is run
-   * in tiles as large as fit. NULL: no limit. */
+  /* What the run takes counts in the budget. A picture for which it leaves too little, with 16 threads, is
+   * run in tiles as large as fit. NULL: no limit. */
   rst_budget *budget;
 
   /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what the
@@ -388,10 +394,10 @@ typedef struct rst_plan {
   size_t tiles;           /* number of them, 1 for the whole picture */
 } rst_plan;
 
-/* Plans the run of such a model, which is still to be made, on a width x height picture without doing anything.
- * Either options may be NULL. RST_ERROR_WEIGHTS (there is no such architecture), RST_ERROR_USAGE (size or
- * options do not fit), RST_ERROR_MEMORY (the tiles asked for, or even the smallest ones, do not fit into the
- * budget). */
+/* Plans the run of such a model, which is still to be made, on a width x height picture without doing
+ * anything. Either options may be NULL. RST_ERROR_WEIGHTS (there is no such architecture), RST_ERROR_USAGE
+ * (size or options do not fit), RST_ERROR_MEMORY (the tiles asked for, or even the smallest ones, do not fit
+ * into the budget). */
 rst_status rst_plan_restore(const rst_architecture *architecture, const rst_model_options *model_options,
                             size_t width, size_t height, const rst_restore_options *options, rst_plan *plan,
                             rst_error *err);
@@ -410,8 +416,8 @@ typedef struct rst_pixels {
 /* Runs of one model over pictures of one size, planned once. Not for several threads at once. */
 typedef struct rst_session rst_session;
 
-/* `options` may be NULL; what they and `model` point to has to live as long as the session. RST_ERROR_USAGE or
- * RST_ERROR_MEMORY as for rst_plan_restore. */
+/* `options` may be NULL; what they and `model` point to has to live as long as the session. RST_ERROR_USAGE
+ * or RST_ERROR_MEMORY as for rst_plan_restore. */
 rst_status rst_session_create(const rst_model *model, size_t width, size_t height,
                               const rst_restore_options *options, rst_session **session, rst_error *err);
 void rst_session_free(rst_session *session); /* NULL is allowed */

@@ -6,16 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-
-/* Names in the message can come from a stranger's file: no terminal escapes (U+0080 to U+009F are some, too),
- * no second line. */
-static void make_printable(char *text) {
-  for (char *c = text; *c != '\0'; c++) {
-    if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
-    if ((unsigned char)c[0] == 0xc2 && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
-      c[0] = c[1] = '?';
-  }
-}
+#include "base/text.h"
 
 static bool continues_character(char c) { /* of UTF-8 */
   return ((unsigned char)c & 0xc0) == 0x80;
@@ -48,7 +39,7 @@ void rst_error_format(rst_error *err, const char *format, ...) {
   if (n >= (int)sizeof err->message) format_long(err->message, sizeof err->message, (size_t)n, format, again);
   va_end(again);
   va_end(args);
-  make_printable(err->message);
+  rst_make_printable(err->message); /* names in it can come from a stranger's file */
 }
 
 void rst_error_format_errno(rst_error *err, const char *path, const char *what, int number) {

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "weights/json.h"
 
 enum { MAX_NUMBER = 63 }; /* cJSON cuts longer ones */
@@ -103,41 +104,16 @@ static bool scan_escape(scanner *s) {
   return true;
 }
 
-/* A character of more than one byte. The second byte's range keeps out overlong forms, surrogates and what is
- * beyond U+10FFFF (RFC 3629, section 4). */
-static bool scan_utf8(scanner *s) {
-  unsigned first = *s->at, low = 0x80, high = 0xbf;
-  int more;
-  if (first >= 0xc2 && first <= 0xdf) {
-    more = 1;
-  } else if (first >= 0xe0 && first <= 0xef) {
-    more = 2;
-    if (first == 0xe0) low = 0xa0;
-    if (first == 0xed) high = 0x9f;
-  } else if (first >= 0xf0 && first <= 0xf4) {
-    more = 3;
-    if (first == 0xf0) low = 0x90;
-    if (first == 0xf4) high = 0x8f;
-  } else {
-    return refuse(s, "invalid UTF-8");
-  }
-  if (s->end - s->at <= more || s->at[1] < low || s->at[1] > high) return refuse(s, "invalid UTF-8");
-  for (int i = 2; i <= more; i++)
-    if (s->at[i] < 0x80 || s->at[i] > 0xbf) return refuse(s, "invalid UTF-8");
-  s->at += more + 1;
-  return true;
-}
-
 static bool scan_string(scanner *s) {
   s->at++; /* the opening quote */
   while (s->at < s->end && *s->at != '"') {
     if (*s->at < 0x20) return refuse(s, "control character in a string");
     if (*s->at == '\\') {
       if (!scan_escape(s)) return false;
-    } else if (*s->at < 0x80) {
-      s->at++;
-    } else if (!scan_utf8(s)) {
-      return false;
+    } else {
+      const size_t n = rst_utf8_length((const char *)s->at, (size_t)(s->end - s->at));
+      if (n == 0) return refuse(s, "invalid UTF-8");
+      s->at += n;
     }
   }
   if (s->at == s->end) return refuse(s, "the text ends inside a string");

@@ -10,6 +10,7 @@
 #include "model/architecture.h"
 #include "weights/json.h"
 #include "weights/kind.h"
+#include "weights/safetensors.h"
 
 enum { MAX_FILES = 1000 };
 
@@ -186,34 +187,43 @@ static char *path_beside(const char *manifest_path, const char *path) {
   return joined;
 }
 
-static bool is_sha256(const char *text) {
-  return strlen(text) == RST_SHA256_HEX - 1 && strspn(text, "0123456789abcdef") == RST_SHA256_HEX - 1;
+static rst_status read_sha256(const cJSON *value, const char *where, const char *key,
+                              char out[RST_SHA256_HEX], rst_error *err) {
+  const char *text;
+  rst_status status = rst_json_string(value, where, key, &text, err);
+  if (status != RST_OK) return status;
+  if (strlen(text) != RST_SHA256_HEX - 1 || strspn(text, "0123456789abcdef") != RST_SHA256_HEX - 1)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: %s \"%.80s\", expected 64 digits 0-9 and a-f", where, key,
+                    text);
+  memcpy(out, text, RST_SHA256_HEX);
+  return RST_OK;
 }
 
 static rst_status read_file_entry(const cJSON *entry, const char *where, rst_manifest *manifest,
                                   rst_error *err) {
-  const cJSON *path, *bytes, *sha256;
-  const rst_json_field fields[] = {{"path", true, &path}, {"bytes", true, &bytes}, {"sha256", true, &sha256}};
-  const char *path_text, *hash;
+  const cJSON *path, *bytes, *sha256, *data_sha256;
+  const rst_json_field fields[] = {{"path", true, &path},
+                                   {"bytes", true, &bytes},
+                                   {"sha256", true, &sha256},
+                                   {RST_DATA_SHA256, false, &data_sha256}};
+  rst_manifest_file *file = &manifest->files[manifest->file_count];
+  const char *path_text;
   int64_t size;
   rst_status status = rst_json_object(entry, where, fields, COUNT(fields), err);
   if (status == RST_OK) status = rst_json_string(path, where, "path", &path_text, err);
   if (status == RST_OK) status = rst_json_integer(bytes, where, "bytes", 0, RST_JSON_MAX_INTEGER, &size, err);
-  if (status == RST_OK) status = rst_json_string(sha256, where, "sha256", &hash, err);
+  if (status == RST_OK) status = read_sha256(sha256, where, "sha256", file->sha256, err);
+  if (status == RST_OK && data_sha256 != NULL)
+    status = read_sha256(data_sha256, where, RST_DATA_SHA256, file->data_sha256, err);
   if (status != RST_OK) return status;
   if (!rst_manifest_can_name(path_text))
     return rst_fail(
         err, RST_ERROR_WEIGHTS,
         "%s: path \"%.256s\", expected a relative one with '/' that stays in the manifest's folder", where,
         path_text);
-  if (!is_sha256(hash))
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: sha256 \"%.80s\", expected 64 digits 0-9 and a-f", where,
-                    hash);
-  rst_manifest_file *file = &manifest->files[manifest->file_count];
   file->path = path_beside(manifest->path, path_text);
   if (file->path == NULL) return rst_fail_memory(err, where);
   file->bytes = (uint64_t)size;
-  memcpy(file->sha256, hash, RST_SHA256_HEX);
   for (size_t i = 0; i < manifest->file_count; i++)
     if (strcmp(manifest->files[i].path, file->path) == 0) {
       rst_free(file->path);
@@ -299,6 +309,15 @@ static rst_status check_kind(const rst_mapping *text, const char *path, rst_erro
                   path, kind);
 }
 
+static void hash_text(const rst_mapping *text, char hex[RST_SHA256_HEX]) {
+  rst_sha256 hash;
+  uint8_t digest[RST_SHA256_BYTES];
+  rst_sha256_init(&hash);
+  rst_sha256_update(&hash, text->data, text->size);
+  rst_sha256_final(&hash, digest);
+  rst_sha256_hex(digest, hex);
+}
+
 rst_status rst_manifest_read(const char *path, rst_manifest *manifest, rst_error *err) {
   *manifest = (rst_manifest){.path = rst_string_copy(path)};
   if (manifest->path == NULL) return rst_fail_memory(err, path);
@@ -307,6 +326,7 @@ rst_status rst_manifest_read(const char *path, rst_manifest *manifest, rst_error
   if (status == RST_OK) status = check_kind(&text, path, err);
   if (status == RST_OK)
     status = rst_json_parse((const char *)text.data, text.size, path, &manifest->root, err);
+  if (status == RST_OK) hash_text(&text, manifest->sha256);
   rst_unmap_file(&text);
   if (status == RST_OK) status = read_root(manifest, err);
   if (status != RST_OK) rst_manifest_free(manifest);

@@ -12,10 +12,12 @@ typedef struct rst_manifest_file {
   char *path; /* with the manifest's folder before it */
   uint64_t bytes;
   char sha256[RST_SHA256_HEX];
+  char data_sha256[RST_SHA256_HEX]; /* which the file has in its header; "" where the manifest has none */
 } rst_manifest_file;
 
 typedef struct rst_manifest {
   char *path;
+  char sha256[RST_SHA256_HEX];          /* of its text */
   char *name, *task, *license, *source; /* "" where the manifest has none */
   rst_architecture architecture;        /* checked */
   rst_manifest_file *files;

@@ -33,14 +33,16 @@ static int compare_places(const void *a, const void *b) {
   return strcmp(x->name, y->name);
 }
 
-static rst_status check_metadata(const cJSON *metadata, const char *path, rst_error *err) {
+static rst_status read_metadata(const cJSON *metadata, rst_safetensors *file, rst_error *err) {
   char where[RST_JSON_WHERE];
-  snprintf(where, sizeof where, "%s: %s", path, metadata_key);
+  snprintf(where, sizeof where, "%s: %s", file->path, metadata_key);
   if (!cJSON_IsObject(metadata))
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s is not an object of strings", where);
   for (const cJSON *item = metadata->child; item != NULL; item = item->next)
     if (!cJSON_IsString(item))
       return rst_fail(err, RST_ERROR_WEIGHTS, "%s: \"%.128s\" is not a string", where, item->string);
+    else if (strcmp(item->string, RST_DATA_SHA256) == 0)
+      snprintf(file->data_sha256, sizeof file->data_sha256, "%s", item->valuestring);
   return RST_OK;
 }
 
@@ -126,7 +128,7 @@ static rst_status read_header(const cJSON *header, const uint8_t *data, size_t s
       if (metadata_seen)
         return rst_fail(err, RST_ERROR_WEIGHTS, "%s: key \"%s\" appears twice", file->path, metadata_key);
       metadata_seen = true;
-      status = check_metadata(entry, file->path, err);
+      status = read_metadata(entry, file, err);
     } else {
       rst_tensor *tensor = &file->tensors[file->count++];
       size_t name_size = strlen(entry->string) + 1;

@@ -4,9 +4,12 @@
 #define RST_WEIGHTS_SAFETENSORS_H
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "weights/weights.h"
 
 #define RST_ANY_BYTES UINT64_MAX
+#define RST_DATA_SHA256 \
+  "data_sha256" /* key of the metadata, and of a manifest's file: the SHA-256 of the data */
 
 typedef enum rst_safetensors_kind {
   RST_SAFETENSORS_WEIGHTS, /* of a manifest: F32, F16 and BF16 only, up to RST_TENSOR_DIMS dimensions */
@@ -19,7 +22,8 @@ typedef struct rst_safetensors {
   rst_tensor *tensors; /* in the order of their data, which need not be aligned */
   size_t count;
   rst_safetensors_kind kind;
-  char *names; /* the tensors' names, one after the other */
+  char data_sha256[RST_SHA256_HEX]; /* what the metadata says, "" when that is nothing */
+  char *names;                      /* the tensors' names, one after the other */
 } rst_safetensors;
 
 /* Maps the file and checks all of the header: every range inside the file and as long as dtype and shape say,

@@ -75,6 +75,12 @@ static rst_status open_file(rst_weights *w, size_t index, rst_error *err) {
   const rst_manifest_file *listed = &w->manifest.files[index];
   rst_safetensors *file = &w->files[index];
   rst_status status = rst_safetensors_open(listed->path, listed->bytes, RST_SAFETENSORS_WEIGHTS, file, err);
+  /* Sizes and shapes are those of any model of this architecture; this tells them apart without reading it
+   * all. */
+  if (status == RST_OK && listed->data_sha256[0] != '\0' &&
+      strcmp(listed->data_sha256, file->data_sha256) != 0)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: %s \"%s\" in its header, expected %s: of another model",
+                    listed->path, RST_DATA_SHA256, file->data_sha256, listed->data_sha256);
   for (size_t i = 0; i < file->count && status == RST_OK; i++) {
     const rst_tensor *found = &file->tensors[i];
     rst_tensor *place = NULL;
@@ -109,7 +115,8 @@ static rst_status read_inline(const cJSON *entry, const char *where, inline_tens
   size_t count;
   rst_status status = rst_json_object(entry, where, fields, 2, err);
   if (status == RST_OK)
-    status = rst_json_shape(shape, where, RST_TENSOR_DIMS, &tensor->ndim, tensor->shape, &tensor->elements, err);
+    status =
+        rst_json_shape(shape, where, RST_TENSOR_DIMS, &tensor->ndim, tensor->shape, &tensor->elements, err);
   if (status == RST_OK)
     status = rst_json_array(tensor->data, where, "data", tensor->elements, tensor->elements, &count, err);
   return status;
@@ -239,6 +246,7 @@ void rst_weights_get_info(const rst_weights *weights, rst_weights_info *info) {
                           .task = m->task,
                           .license = m->license,
                           .source = m->source,
+                          .sha256 = m->sha256,
                           .architecture = &m->architecture,
                           .dtype = rst_dtype_name(weights->tensors[0].dtype)};
   for (size_t i = 0; i < weights->count; i++) {

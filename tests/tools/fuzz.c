@@ -261,6 +261,7 @@ static rst_status open_weights(const char *path, bool verified) {
 
 static void convert(const char *path) {
   rst_error err = {{0}};
+  remove("fuzz-converted.safetensors"); /* what is there already is left, and another name taken */
   rst_status status = rst_weights_convert(path, "fuzz-converted.json", NULL, &err);
   check_answer(status, RST_ERROR_WEIGHTS, &err);
   if (status == RST_OK && open_weights("fuzz-converted.json", true) == RST_ERROR_WEIGHTS)

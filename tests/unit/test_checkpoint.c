@@ -60,6 +60,7 @@ static void safetensors_of_every_type(void **state) {
     rst_architecture a = w->model.architecture;
     random_model_free(&w->model);
     assert_int_equal(random_model_init(&w->model, &a, 9, types[i], NULL), RST_OK);
+    unlink(w->input);
     assert_int_equal(random_model_write(&w->model, manifest, NULL), RST_OK);
     assert_converts(w);
   }

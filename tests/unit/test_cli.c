@@ -76,9 +76,9 @@ static void test_json_strings_are_escaped(void **state) {
   (void)state;
   FILE *f = tmpfile();
   assert_non_null(f);
-  cli_print_json_string(f, "a\"\\b\n\x7f\xc3\xa4");
-  cli_print_json_string(f, "\xff|\xc3|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80|\xe0\x9f\xbf");
-  cli_print_json_string(f, "\xf0\x9f\x96\xbc\xe2\x82\xac");
+  rst_print_json_string(f, "a\"\\b\n\x7f\xc3\xa4");
+  rst_print_json_string(f, "\xff|\xc3|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80|\xe0\x9f\xbf");
+  rst_print_json_string(f, "\xf0\x9f\x96\xbc\xe2\x82\xac");
   assert_written(f,
                  "\"a\\\"\\\\b\\u000a\\u007f\xc3\xa4\""
                  "\"\\ufffd|\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd\\ufffd|"

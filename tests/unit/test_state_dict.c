@@ -577,8 +577,8 @@ static void a_checkpoint_is_not_overwritten(void **state) {
   char message[600], link_path[256];
   assert_int_equal(random_model_write(&w->model, w->manifest, NULL), RST_OK);
   snprintf(w->input, sizeof w->input, "%s", w->tensors);
-  snprintf(message, sizeof message, "%s: is the checkpoint itself, which would be overwritten", w->tensors);
-  assert_usage(w, w->manifest, NULL, message);
+  assert_converts(w); /* into files of other names, or the same with the same contents */
+  assert_converts(w);
   snprintf(link_path, sizeof link_path, "%s/v.json", w->folder);
   assert_int_equal(symlink(w->tensors, link_path), 0);
   snprintf(message, sizeof message, "%s: is the checkpoint itself, which would be overwritten", link_path);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 /* ---- Messages ------------------------------------------------------------------------------ */
 
 int cli_exit_status(rst_status status) {
@@ -34,15 +36,6 @@ int cli_exit_status(rst_status status) {
   return 1; /* of a newer library */
 }
 
-/* No terminal escapes (U+0080 to U+009F are some, too), no second line. */
-static void make_printable(char *text) {
-  for (char *c = text; *c != '\0'; c++) {
-    if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
-    if ((unsigned char)c[0] == 0xc2 && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
-      c[0] = c[1] = '?';
-  }
-}
-
 void cli_print_line(FILE *stream, const char *format, ...) {
   char line[4096];
   va_list args;
@@ -50,7 +43,7 @@ void cli_print_line(FILE *stream, const char *format, ...) {
   int n = vsnprintf(line, sizeof line, format, args);
   va_end(args);
   if (n < 0) return;
-  make_printable(line);
+  rst_make_printable(line);
   fprintf(stream, "%s\n", line);
 }
 
@@ -171,41 +164,6 @@ uint64_t cli_memory_in_all(uint64_t plan_bytes, uint64_t picture_bytes) {
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
-
-/* Bytes of the well-formed UTF-8 sequence at `s` (which ends with a 0 byte), 0 when there is none. */
-static size_t utf8_length(const unsigned char *s) {
-  if (s[0] < 0x80) return 1;
-  size_t n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
-             : (s[0] & 0xf0) == 0xe0        ? 3
-             : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-                                            : 0;
-  for (size_t i = 1; i < n; i++)
-    if ((s[i] & 0xc0) != 0x80) return 0;
-  /* Overlong forms, surrogates, and beyond U+10FFFF. */
-  if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)) return 0;
-  if ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0;
-  return n;
-}
-
-void cli_print_json_string(FILE *stream, const char *text) {
-  putc('"', stream);
-  for (const unsigned char *s = (const unsigned char *)text; *s != '\0';) {
-    size_t n = utf8_length(s);
-    if (n == 0) {
-      fputs("\\ufffd", stream);
-      n = 1;
-    } else if (*s < 0x20 || *s == 0x7f) {
-      fprintf(stream, "\\u%04x", *s);
-    } else if (s[0] == 0xc2 && s[1] < 0xa0) { /* terminals take these for control characters, too */
-      fprintf(stream, "\\u%04x", s[1]);
-    } else {
-      if (*s == '"' || *s == '\\') putc('\\', stream);
-      fwrite(s, 1, n, stream);
-    }
-    s += n;
-  }
-  putc('"', stream);
-}
 
 void cli_print_json_number(FILE *stream, double number) {
   if (!isfinite(number)) {

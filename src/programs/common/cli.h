@@ -51,9 +51,7 @@ bool cli_parse_size(const char *text, size_t max, size_t *width, size_t *height)
  * libraries it is linked to, which were measured to be 2 to 3 MB. */
 uint64_t cli_memory_in_all(uint64_t plan_bytes, uint64_t picture_bytes);
 
-/* JSON: the string with its quotes (bytes that are not UTF-8 become U+FFFD), and a number (null when it is
- * not finite) with as many digits as bring the same double back. */
-void cli_print_json_string(FILE *stream, const char *text);
+/* A number in JSON (null when it is not finite) with as many digits as bring the same double back. */
 void cli_print_json_number(FILE *stream, double number);
 
 /* Flushes stdout; a failure (a full disk, a closed pipe) is reported as RST_ERROR_OUTPUT. Otherwise returns

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "programs/common/cli.h"
 #include "programs/common/options.h"
 #include "restormer.h"
@@ -166,9 +167,9 @@ static void print_text(const arguments *args, const comparison *c) {
 static void print_json(const arguments *args, const comparison *c, bool met) {
   const rst_difference *d = &c->difference;
   printf("{\"a\": ");
-  cli_print_json_string(stdout, args->a);
+  rst_print_json_string(stdout, args->a);
   printf(", \"b\": ");
-  cli_print_json_string(stdout, args->b);
+  rst_print_json_string(stdout, args->b);
   printf(", \"width\": %zu, \"height\": %zu, \"channels\": %d, \"max_difference\": ", rst_image_width(c->a),
          rst_image_height(c->a), rst_image_channels(c->a));
   cli_print_json_number(stdout, d->max_difference);
@@ -180,7 +181,7 @@ static void print_json(const arguments *args, const comparison *c, bool met) {
   cli_print_json_number(stdout, d->ssim);
   if (args->diff != NULL) {
     printf(", \"diff\": ");
-    cli_print_json_string(stdout, args->diff);
+    rst_print_json_string(stdout, args->diff);
     printf(", \"amplification\": ");
     cli_print_json_number(stdout, c->amplification);
   }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "programs/common/cli.h"
 
 /* ---- Memory -------------------------------------------------------------------------------- */
@@ -40,22 +41,8 @@ static double megabytes(uint64_t bytes) {
 
 /* ---- Table --------------------------------------------------------------------------------- */
 
-/* A manifest's free text must not drive the terminal: C0 and C1 control characters become '?', line ends
- * spaces. */
 static void print_text(const char *label, const char *text) {
-  if (text[0] == '\0') return;
-  printf("%-12s ", label);
-  for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-    if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) {
-      putchar('?');
-      c++;
-    } else if (*c == '\n' || *c == '\t') {
-      putchar(' ');
-    } else {
-      putchar(*c < 0x20 || *c == 0x7f ? '?' : *c);
-    }
-  }
-  putchar('\n');
+  if (text[0] != '\0') cli_print_line(stdout, "%-12s %s", label, text);
 }
 
 static void print_stages(const rst_architecture *a) {
@@ -94,6 +81,7 @@ void info_print_table(const rst_weights_info *info, const info_run *run) {
   print_text("task", info->task);
   print_text("license", info->license);
   print_text("source", info->source);
+  print_text("sha256", info->sha256);
   printf("%-12s %d in, %d out%s\n", "channels", a->in_channels, a->out_channels,
          a->dual_pixel ? ", dual pixel" : "");
   printf("%-12s %s\n", "output", a->residual ? "input + network" : "network alone");
@@ -112,7 +100,7 @@ void info_print_table(const rst_weights_info *info, const info_run *run) {
 
 static void print_json_text(const char *key, const char *text) {
   printf("  \"%s\": ", key);
-  cli_print_json_string(stdout, text);
+  rst_print_json_string(stdout, text);
   printf(",\n");
 }
 
@@ -138,6 +126,7 @@ void info_print_json(const rst_weights_info *info, const info_run *run) {
   print_json_text("task", info->task);
   print_json_text("license", info->license);
   print_json_text("source", info->source);
+  print_json_text("sha256", info->sha256);
   char model[RST_ARCHITECTURE_JSON];
   rst_architecture_json(info->architecture, model, sizeof model);
   printf("  \"model\": %s,\n", model);

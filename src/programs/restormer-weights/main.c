@@ -1,6 +1,5 @@
 /* restormer-weights: makes manifests of checkpoints, describes them, checks them. */
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,7 +35,7 @@ static const char HELP[] =
     "  -V, --version          the version\n"
     "\n"
     "Exit status: 0 done, 2 wrong usage, 3 weights cannot be used, 5 output cannot be written,\n"
-    "6 out of memory.\n";
+    "6 out of memory, 130 interrupted.\n";
 
 enum {
   OPTION_DTYPE = 256,
@@ -63,14 +62,21 @@ static void print_notice(void *user, const char *message) {
   cli_print_line(stderr, "%s: %s", PROGRAM, message);
 }
 
+static bool is_interrupted(void *user) {
+  (void)user;
+  return cli_interrupted();
+}
+
 static int run_convert(const arguments *a) {
   rst_error err;
   rst_convert_options options = a->convert;
   options.notice = print_notice;
+  options.cancelled = is_interrupted;
   if (a->output == NULL)
     return cli_fail(PROGRAM, RST_ERROR_USAGE, "convert: -o OUT.json is missing (see --help)");
-  signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
+  cli_catch_signals();
   rst_status status = rst_weights_convert(a->input, a->output, &options, &err);
+  if (status == RST_CANCELLED) return cli_fail(PROGRAM, status, "interrupted");
   return status == RST_OK ? 0 : cli_fail_error(PROGRAM, status, &err);
 }
 
@@ -149,8 +155,8 @@ static int print_version(void) {
 static bool take_threads(arguments *a, int *status) {
   long threads;
   if (!cli_parse_long(optarg, 1, MAX_THREADS, &threads)) {
-    *status = cli_fail(PROGRAM, RST_ERROR_USAGE, "--threads '%s': expected a whole number from 1 to %d", optarg,
-                       (int)MAX_THREADS);
+    *status = cli_fail(PROGRAM, RST_ERROR_USAGE, "--threads '%s': expected a whole number from 1 to %d",
+                       optarg, (int)MAX_THREADS);
     return false;
   }
   a->run.threads = (int)threads;

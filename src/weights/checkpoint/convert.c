@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "base/text.h"
 #include "weights/checkpoint/checkpoint.h"
 #include "weights/checkpoint/state_dict.h"
 #include "weights/writer.h"
@@ -86,21 +87,14 @@ static rst_dtype usual_dtype(const conversion *c) {
   return first == RST_DTYPE_F64 ? RST_DTYPE_F32 : first;
 }
 
-/* The checkpoint must not be one of the files that are written. */
-static rst_status check_paths(const char *checkpoint, const char *output, rst_error *err) {
+/* The checkpoint must not be the file that is replaced. */
+static rst_status check_output(const char *checkpoint, const char *output, rst_error *err) {
   struct stat a, b;
+  rst_status status = rst_manifest_path_check(output, err);
+  if (status != RST_OK) return status;
   if (stat(checkpoint, &a) == 0 && stat(output, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
     return rst_fail(err, RST_ERROR_USAGE, "%s: is the checkpoint itself, which would be overwritten", output);
   return RST_OK;
-}
-
-static rst_status check_outputs(const char *checkpoint, const char *manifest, rst_error *err) {
-  char *tensors;
-  rst_status status = rst_tensors_path(manifest, &tensors, err);
-  if (status == RST_OK) status = check_paths(checkpoint, manifest, err);
-  if (status == RST_OK) status = check_paths(checkpoint, tensors, err);
-  rst_free(tensors);
-  return status;
 }
 
 /* ---- Notices ------------------------------------------------------------------------------------ */
@@ -187,7 +181,10 @@ static rst_status write_conversion(conversion *c, const char *manifest_path,
                          .license = options->license,
                          .source = options->source,
                          .values = read_values,
-                         .user = c};
+                         .user = c,
+                         .notice = options->notice,
+                         .cancelled = options->cancelled,
+                         .caller = options->user};
   status = rst_weights_write(&writing, err);
   rst_free(name);
   return status;
@@ -200,7 +197,7 @@ rst_status rst_weights_convert(const char *checkpoint_path, const char *manifest
   rst_dtype dtype = RST_DTYPE_F32;
   rst_status status = rst_options_read(&o, sizeof o, options, "rst_convert_options", err);
   if (status == RST_OK) status = parse_dtype(o.dtype, &dtype, err);
-  if (status == RST_OK) status = check_outputs(checkpoint_path, manifest_path, err);
+  if (status == RST_OK) status = check_output(checkpoint_path, manifest_path, err);
   if (status != RST_OK) return status;
   conversion c = {0};
   status = open_conversion(&c, checkpoint_path, &o, err);
