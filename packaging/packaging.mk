@@ -17,6 +17,7 @@ man1dir       ?= $(mandir)/man1
 bashcompdir   ?= $(datadir)/bash-completion/completions
 zshcompdir    ?= $(datadir)/zsh/site-functions
 fishcompdir   ?= $(datadir)/fish/vendor_completions.d
+MULTIARCH      = $(shell $(CC) -print-multiarch 2>/dev/null || echo $(MACHINE))
 weightsdir     = $(datadir)/restormer-cli/weights
 INSTALL       ?= install
 
@@ -71,3 +72,11 @@ uninstall:
 	$(call removed,$(bashcompdir),$(basename $(BASHCOMP)))
 	-for folder in $(weightsdir) $(datadir)/restormer-cli $(docdir); do \
 	  [ ! -d "$(DESTDIR)$$folder" ] || rmdir "$(DESTDIR)$$folder" 2>/dev/null; done; :
+
+DEB_OUT ?= $(BUILD)/deb
+.PHONY: deb
+deb: all
+	rm -rf $(DEB_OUT).root
+	+$(MAKE) --no-print-directory -o all install prefix=/usr libdir=/usr/lib/$(MULTIARCH) DESTDIR=$(abspath $(DEB_OUT).root)
+	packaging/make-deb $(DEB_OUT).root $(VERSION) $(SOVERSION) $(DEB_OUT)
+	rm -rf $(DEB_OUT).root
