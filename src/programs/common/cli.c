@@ -96,9 +96,7 @@ int cli_fail_option(const char *program, int code, const struct option *options,
 
 int cli_finish_stdout(const char *program, int status) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;
-  char reason[128];
-  return cli_fail(program, RST_ERROR_OUTPUT, "standard output: cannot be written: %s",
-                  strerror_r(errno, reason, sizeof reason));
+  return cli_fail(program, RST_ERROR_OUTPUT, "standard output: cannot be written: %s", strerror(errno));
 }
 
 /* ---- Numbers ------------------------------------------------------------------------------- */
