@@ -24,6 +24,7 @@ INSTALL       ?= install
 # What is installed; uninstall removes just that.
 WEIGHTS  := $(wildcard weights/*.json weights/*.safetensors weights/README.md)
 DOCS     := $(wildcard README.md CHANGELOG.md LICENSE SECURITY.md)
+EXAMPLES := $(wildcard examples/*.c)
 MANPAGES := $(wildcard docs/*.1)
 BASHCOMP := $(wildcard contrib/completions/*.bash)
 ZSHCOMP  := $(wildcard contrib/completions/_*)
@@ -51,6 +52,7 @@ install: all
 	  packaging/restormer.pc.in >"$(DESTDIR)$(pkgconfigdir)/restormer.pc"
 	$(call put,$(weightsdir),$(WEIGHTS))
 	$(call put,$(docdir),$(DOCS))
+	$(call put,$(docdir)/examples,$(EXAMPLES))
 	$(call put,$(man1dir),$(MANPAGES))
 	$(call put,$(zshcompdir),$(ZSHCOMP))
 	$(call put,$(fishcompdir),$(FISHCOMP))
@@ -65,12 +67,13 @@ uninstall:
 	$(call removed,$(includedir),restormer.h)
 	$(call removed,$(pkgconfigdir),restormer.pc)
 	$(call removed,$(weightsdir),$(WEIGHTS))
+	$(call removed,$(docdir)/examples,$(EXAMPLES))
 	$(call removed,$(docdir),$(DOCS))
 	$(call removed,$(man1dir),$(MANPAGES))
 	$(call removed,$(zshcompdir),$(ZSHCOMP))
 	$(call removed,$(fishcompdir),$(FISHCOMP))
 	$(call removed,$(bashcompdir),$(basename $(BASHCOMP)))
-	-for folder in $(weightsdir) $(datadir)/restormer-cli $(docdir); do \
+	-for folder in $(weightsdir) $(datadir)/restormer-cli $(docdir)/examples $(docdir); do \
 	  [ ! -d "$(DESTDIR)$$folder" ] || rmdir "$(DESTDIR)$$folder" 2>/dev/null; done; :
 
 DEB_OUT ?= $(BUILD)/deb
