@@ -14,7 +14,7 @@
 #include "restormer.h"
 
 /* How a picture fits the model. */
-typedef struct plan {
+typedef struct fit {
   int views;         /* 2: dual pixel */
   int view_channels; /* of each view that the network sees */
   int colors;        /* of the picture: 1 or 3 */
@@ -22,7 +22,7 @@ typedef struct plan {
   int result_colors; /* of the restored picture */
   int runs;          /* 3: channel by channel */
   bool average;      /* three results become one grey */
-} plan;
+} fit;
 
 /* The caller's progress callback, which is to see the runs as one. */
 typedef struct shared_progress {
@@ -51,8 +51,8 @@ static rst_status check_picture(const rst_image *image, const char *which, rst_e
   return RST_OK;
 }
 
-static plan plan_of(const rst_architecture *a, int channels) {
-  plan p = {.views = a->dual_pixel ? 2 : 1, .colors = rst_color_channels(channels), .runs = 1};
+static fit fit_of(const rst_architecture *a, int channels) {
+  fit p = {.views = a->dual_pixel ? 2 : 1, .colors = rst_color_channels(channels), .runs = 1};
   p.view_channels = a->in_channels / p.views;
   p.results = p.result_colors = a->out_channels;
   if (p.results != p.view_channels) return p;
@@ -66,9 +66,9 @@ static bool is_picture(int channels) {
   return channels == 1 || channels == 3;
 }
 
-static rst_status make_plan(const rst_architecture *a, const rst_image *input, const rst_image *right,
-                            plan *p, rst_error *err) {
-  *p = plan_of(a, input->channels);
+static rst_status check_fit(const rst_architecture *a, const rst_image *input, const rst_image *right,
+                            fit *p, rst_error *err) {
+  *p = fit_of(a, input->channels);
   if (p->view_channels * p->views != a->in_channels || !is_picture(p->view_channels) ||
       !is_picture(p->results) || (p->views == 2 && p->results != p->view_channels))
     return rst_fail(err, RST_ERROR_USAGE,
@@ -89,21 +89,21 @@ static rst_status make_plan(const rst_architecture *a, const rst_image *input, c
 }
 
 /* Bytes per pixel of the buffers for a run; 0 where there is none. */
-static size_t views_pixel(const plan *p) {
+static size_t views_pixel(const fit *p) {
   return p->views == 2 ? 2 * (size_t)p->view_channels * sizeof(float) : 0;
 }
 
-static size_t results_pixel(const plan *p) {
+static size_t results_pixel(const fit *p) {
   return p->average ? (size_t)p->view_channels * sizeof(float) : 0;
 }
 
 size_t rst_restore_image_held(const rst_architecture *architecture, int channels) {
-  const plan p = plan_of(architecture, channels);
+  const fit p = fit_of(architecture, channels);
   return views_pixel(&p) + results_pixel(&p);
 }
 
 int rst_restore_image_channels(const rst_architecture *architecture, int channels) {
-  return plan_of(architecture, channels).result_colors + rst_has_alpha(channels);
+  return fit_of(architecture, channels).result_colors + rst_has_alpha(channels);
 }
 
 /* ---- Pixels for a run ---------------------------------------------------------------------- */
@@ -173,7 +173,7 @@ typedef struct buffers {
   float *results; /* three channels that become one */
 } buffers;
 
-static rst_status run_all(const rst_model *model, const plan *p, const rst_image *input,
+static rst_status run_all(const rst_model *model, const fit *p, const rst_image *input,
                           const rst_image *right, const buffers *b, rst_image *output,
                           const rst_restore_options *options, rst_error *err) {
   rst_restore_options run_options = options == NULL ? (rst_restore_options){0} : *options;
@@ -201,11 +201,11 @@ static rst_status run_all(const rst_model *model, const plan *p, const rst_image
 rst_status rst_restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
                                rst_sample output_sample, rst_image **output,
                                const rst_restore_options *options, rst_error *err) {
-  plan p;
+  fit p;
   *output = NULL;
   rst_status status = check_picture(input, right == NULL ? "input" : "left", err);
   if (status == RST_OK && right != NULL) status = check_picture(right, "right", err);
-  if (status == RST_OK) status = make_plan(rst_model_architecture(model), input, right, &p, err);
+  if (status == RST_OK) status = check_fit(rst_model_architecture(model), input, right, &p, err);
   if (status != RST_OK) return status;
   size_t pixels = input->width * input->height;
   buffers b = {0};

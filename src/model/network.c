@@ -75,14 +75,14 @@ static void run_free(rst_run *run) {
 
 /* ---- Entry points --------------------------------------------------------------------------------- */
 
-enum { MAX_SIDE = 1 << 28 }; /* far beyond any memory, and no product of sizes wraps */
+enum { MAX_MAP_SIDE = 1 << 28 }; /* far beyond any memory, and no product of sizes wraps */
 
 static rst_status init_run(rst_run *run, const rst_model *model, size_t width, size_t height,
                            const rst_restore_options *options, rst_error *err) {
   *run = (rst_run){.model = model, .kernels = model->kernels, .planning = true, .options = options};
   run->threads = rst_threads(options->threads);
   const size_t multiple = rst_architecture_multiple(&model->architecture);
-  if (width > MAX_SIDE || height > MAX_SIDE) {
+  if (width > MAX_MAP_SIDE || height > MAX_MAP_SIDE) {
     run->too_large = true;
     return RST_OK;
   }

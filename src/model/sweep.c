@@ -2,19 +2,17 @@
 
 #include <string.h>
 
+#include "base/memory.h"
+
 enum {
   RING_ROWS = 3,
   BAND_ROWS = 64 /* about; fewer cost more rows made twice, more cost balance and memory for the carry */
 };
 
-static size_t min_size(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
 /* Bands for chunks [first, end): a multiple of the threads where there are enough chunks. */
 static size_t band_count(const size_t *chunks, size_t first, size_t end, int threads) {
   const size_t rows = chunks[end] - chunks[first], t = (size_t)threads;
-  return min_size(t * ((rows + t * BAND_ROWS - 1) / (t * BAND_ROWS)), end - first);
+  return rst_min(t * ((rows + t * BAND_ROWS - 1) / (t * BAND_ROWS)), end - first);
 }
 
 /* The first chunk of band b of `bands`. */
@@ -59,7 +57,7 @@ static strip next_strip(const rst_sweep *s, size_t out_x) {
   size_t cut = 0;
   while (s->column_cuts[cut] <= out_x) cut++;
   const size_t limit = s->column_cuts[cut];
-  t.n = min_size(min_size(s->strip, limit + 1 - t.x), s->width - t.x);
+  t.n = rst_min(rst_min(s->strip, limit + 1 - t.x), s->width - t.x);
   t.last = t.x + t.n == s->width && limit == s->width;
   t.out_n = (t.last ? s->width : t.x + t.n - 1) - out_x;
   return t;

@@ -11,10 +11,6 @@
 #include "base/threads.h"
 #include "model/run.h"
 
-static size_t min_size(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
 /* ---- Checks -------------------------------------------------------------------------------------- */
 
 static rst_status check_size(size_t width, size_t height, rst_error *err) {
@@ -58,31 +54,31 @@ static rst_status check_pixels(const rst_architecture *a, const rst_pixels *in, 
 
 /* ---- Tiles along an axis --------------------------------------------------------------------------- */
 
-typedef struct axis {
+typedef struct tiling {
   size_t length, padded; /* pixels; with the network's padding */
   size_t tile, stride, count;
-} axis;
+} tiling;
 
-static axis axis_of(size_t length, size_t tile, size_t overlap, size_t multiple) {
-  axis a = {.length = length, .padded = rst_round_up(length, multiple)};
-  a.tile = min_size(tile, a.padded);
+static tiling tiling_of(size_t length, size_t tile, size_t overlap, size_t multiple) {
+  tiling a = {.length = length, .padded = rst_round_up(length, multiple)};
+  a.tile = rst_min(tile, a.padded);
   a.stride = (tile - overlap) / multiple * multiple;
   a.count = 1 + (a.padded - a.tile + a.stride - 1) / a.stride;
   return a;
 }
 
-static size_t tile_start(const axis *a, size_t i) {
-  return min_size(i * a->stride, a->padded - a->tile);
+static size_t tile_start(const tiling *a, size_t i) {
+  return rst_min(i * a->stride, a->padded - a->tile);
 }
 
 /* Where tile i ends within the picture. */
-static size_t tile_end(const axis *a, size_t i) {
-  return min_size(tile_start(a, i) + a->tile, a->length);
+static size_t tile_end(const tiling *a, size_t i) {
+  return rst_min(tile_start(a, i) + a->tile, a->length);
 }
 
 /* Weight of pixel x in tile i, which holds it. Pixels near a tile's inner borders lack neighbours: the ramp
  * from 0 to 1 takes the middle third of the overlap, so that they count for nothing. */
-static double tile_weight(const axis *a, size_t i, size_t x, rst_blend blend) {
+static double tile_weight(const tiling *a, size_t i, size_t x, rst_blend blend) {
   const size_t start = tile_start(a, i), end = start + a->tile;
   if (blend == RST_BLEND_UNIFORM) return 1;
   double weight = 1;
@@ -98,7 +94,7 @@ static double tile_weight(const axis *a, size_t i, size_t x, rst_blend blend) {
 }
 
 /* The sum over the tiles of each pixel's weights; NULL when there is no memory. */
-static double *weight_sums(const axis *a, rst_blend blend) {
+static double *weight_sums(const tiling *a, rst_blend blend) {
   double *sums = rst_alloc_zeroed(a->length, sizeof *sums);
   for (size_t i = 0; sums != NULL && i < a->count; i++)
     for (size_t x = tile_start(a, i); x < tile_end(a, i); x++) sums[x] += tile_weight(a, i, x, blend);
@@ -113,7 +109,7 @@ enum {
 };
 
 /* What a tiled run keeps: floats of the caller's size and of a tile, and the weights of the blending. */
-static uint64_t tiled_bytes(const rst_model *m, const axis *x, const axis *y) {
+static uint64_t tiled_bytes(const rst_model *m, const tiling *x, const tiling *y) {
   const double pixels = (double)x->length * (double)y->length + (double)x->tile * (double)y->tile;
   const double weights = (double)x->length + (double)y->length + (double)x->tile;
   const double bytes = pixels * m->architecture.out_channels * sizeof(float) + weights * sizeof(double);
@@ -131,7 +127,7 @@ static rst_status plan_of(const rst_model *m, size_t width, size_t height, const
   *p = (rst_plan){.weight_bytes = m->arena_bytes, .tile = tile, .overlap = overlap, .tiles = 1};
   rst_status status;
   if (tile != 0) {
-    const axis ax = axis_of(width, tile, overlap, multiple), ay = axis_of(height, tile, overlap, multiple);
+    const tiling ax = tiling_of(width, tile, overlap, multiple), ay = tiling_of(height, tile, overlap, multiple);
     p->tiles = ax.count * ay.count;
     status = rst_network_bytes(m, ax.tile, ay.tile, o, &p->working_bytes, err);
     p->working_bytes = add_bytes(p->working_bytes, tiled_bytes(m, &ax, &ay));
@@ -161,7 +157,7 @@ static double allowed_megabytes(const rst_restore_options *o) {
 }
 
 static size_t chosen_overlap(size_t tile, size_t multiple) {
-  return min_size(tile / 4, MAX_CHOSEN_OVERLAP) / multiple * multiple;
+  return rst_min(tile / 4, MAX_CHOSEN_OVERLAP) / multiple * multiple;
 }
 
 /* The largest tiles that fit into the budget. */
@@ -243,7 +239,7 @@ typedef struct tiled {
   rst_pool *pool;
   const rst_pixels *input, *output;
   const rst_restore_options *options;
-  axis x, y;
+  tiling x, y;
   double *x_sums, *y_sums; /* weights of all tiles at a column, a row */
   double *shares;          /* [tile width]: the tile's shares in its columns */
   float *tile;             /* [tile height][tile width][channels]: one tile's result */
@@ -262,8 +258,8 @@ static rst_pixels view(const tiled *t, size_t x, size_t y) {
   rst_pixels v = *t->input;
   const ptrdiff_t offset = (ptrdiff_t)y * v.row_stride + (ptrdiff_t)x * v.column_stride;
   v.samples = (uint8_t *)v.samples + offset * (ptrdiff_t)rst_sample_size(v.sample);
-  v.width = min_size(t->x.tile, v.width - x);
-  v.height = min_size(t->y.tile, v.height - y);
+  v.width = rst_min(t->x.tile, v.width - x);
+  v.height = rst_min(t->y.tile, v.height - y);
   return v;
 }
 
@@ -320,8 +316,8 @@ static rst_status restore_tiled(const rst_model *m, rst_pool *pool, const rst_pi
                                 const rst_restore_options *o, const rst_plan *plan, rst_error *err) {
   const size_t multiple = rst_architecture_multiple(&m->architecture), channels = (size_t)out->channels;
   tiled t = {.model = m, .pool = pool, .input = in, .output = out, .options = o};
-  t.x = axis_of(in->width, plan->tile, plan->overlap, multiple);
-  t.y = axis_of(in->height, plan->tile, plan->overlap, multiple);
+  t.x = tiling_of(in->width, plan->tile, plan->overlap, multiple);
+  t.y = tiling_of(in->height, plan->tile, plan->overlap, multiple);
   t.x_sums = weight_sums(&t.x, o->blend);
   t.y_sums = weight_sums(&t.y, o->blend);
   t.shares = rst_alloc(t.x.tile, sizeof *t.shares);

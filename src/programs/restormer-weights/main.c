@@ -9,7 +9,7 @@
 
 static const char PROGRAM[] = "restormer-weights";
 
-enum { MAX_THREADS = 1024, MAX_SIDE = 1000000, PAPER_SIDE = 256 /* the papers' GMAC are for 256 x 256 */ };
+enum { MAX_THREADS = 1024, MAX_INFO_SIDE = 1000000, PAPER_SIDE = 256 /* the papers' GMAC are for 256 x 256 */ };
 
 static const char HELP[] =
     "usage: restormer-weights convert CHECKPOINT -o OUT.json [options]\n"
@@ -195,9 +195,9 @@ static bool take_option(int option, arguments *a, int *status) {
     default:
       break; /* OPTION_SIZE */
   }
-  if (cli_parse_size(optarg, MAX_SIDE, &a->run.width, &a->run.height)) return true;
+  if (cli_parse_size(optarg, MAX_INFO_SIDE, &a->run.width, &a->run.height)) return true;
   *status = cli_fail(PROGRAM, RST_ERROR_USAGE, "--size '%s': expected WxH, each from 1 to %d", optarg,
-                     (int)MAX_SIDE);
+                     (int)MAX_INFO_SIDE);
   return false;
 }
 
