@@ -50,7 +50,7 @@ endif
 # $(call libs,NAMES,-lNAMES) $(call cflags,NAMES)
 libs   = $(or $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null),$(2))
 cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
-LIBS        := $(call libs,libcjson,-lcjson) $(call libs,libzip,-lzip) -lm
+LIBS        := $(call libs,libcjson,-lcjson) $(call libs,libzip,-lzip) $(call libs,libjpeg,-ljpeg) $(call libs,zlib,-lz) -lm
 LIB_CFLAGS  := $(call cflags,libcjson) $(call cflags,libzip)
 # Decoding in a process without rights (src/sandbox), where there is libseccomp.
 ifneq ($(findstring /,$(shell $(CC) -print-file-name=libseccomp.so)),)
@@ -124,8 +124,6 @@ ISA_NAME_avx2 := AVX2
 ISA_NAME_avx512 := AVX512
 ISA_NAME_avx512bf16 := AVX512BF16
 ISA_NAME_neon := NEON
-# stb's JPEG writer shifts bits out of an int on purpose.
-$(BUILD)/obj/src/image/stb.o: EXTRA_CFLAGS = -fno-sanitize=shift
 # Loading is a few short loops over every weight, which gcc makes vectors of only here.
 $(BUILD)/obj/src/model/pack.o $(BUILD)/obj/src/base/tensor.o: EXTRA_CFLAGS = -O3
 

@@ -81,6 +81,38 @@ rst_status rst_output_check(const char *path, rst_error *err);
 /* samples[i], where 1 is white: an integer divided by the largest of its type, a float as it is. */
 double rst_image_value(const rst_image *image, size_t i);
 
+/* ---- Images: metadata ---- */
+
+/* What a file says about its picture besides the samples. It is read with the image, goes with it through
+ * rst_restore_image, and is written where the format can hold it. */
+typedef enum rst_metadata {
+  RST_METADATA_ICC,  /* colour profile */
+  RST_METADATA_EXIF, /* as a TIFF structure, without "Exif\0\0" */
+  RST_METADATA_XMP,  /* XML */
+  /* The data of PNG's chunks of these names, of 1, 4, 32, 4 and 9 bytes. */
+  RST_METADATA_SRGB,
+  RST_METADATA_GAMA,
+  RST_METADATA_CHRM,
+  RST_METADATA_CICP,
+  RST_METADATA_PHYS, /* resolution: pixels per unit in x and in y (32 bits, big-endian), unit (1: metre) */
+  RST_METADATA_TEXT  /* keywords and texts, which have functions of their own */
+} rst_metadata;
+
+/* The bytes, which belong to the image, and their number; NULL: there are none. Not for texts. */
+const void *rst_image_metadata(const rst_image *image, rst_metadata kind, size_t *size);
+/* Replaces them by a copy of `data`; size 0: by none. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+rst_status rst_image_set_metadata(rst_image *image, rst_metadata kind, const void *data, size_t size,
+                                  rst_error *err);
+/* Text i and its keyword (which may be NULL), both UTF-8; NULL: there is none. A JPEG's comment is "Comment". */
+const char *rst_image_text(const rst_image *image, size_t i, const char **keyword);
+size_t rst_image_text_count(const rst_image *image);
+/* Keywords have 1 to 79 bytes. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+rst_status rst_image_add_text(rst_image *image, const char *keyword, const char *text, rst_error *err);
+/* Makes the metadata of `to` those of `from`. RST_ERROR_MEMORY. */
+rst_status rst_image_copy_metadata(const rst_image *from, rst_image *to, rst_error *err);
+
+/* ---- Images: files ---- */
+
 /* A format of picture files. Made by the library only: later versions may append members. */
 typedef struct rst_image_format {
   const char *name;     /* "png", as options have it */
@@ -90,6 +122,7 @@ typedef struct rst_image_format {
   unsigned samples;     /* a bit 1 << RST_SAMPLE_... for each type that a file can hold */
   size_t largest_side;  /* that can be written */
   bool alpha;           /* can be written */
+  unsigned metadata;    /* a bit 1 << RST_METADATA_... for each kind that can be written */
 } rst_image_format;
 
 /* The formats that this library knows, in order; NULL after the last. */
@@ -115,9 +148,9 @@ static inline void rst_image_read_options_init(rst_image_read_options *options) 
 }
 
 /* Reads a picture file whose format is told by its content: PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits) or
- * PFM. 16-bit files give RST_SAMPLE_U16, PFM RST_SAMPLE_F32, all others RST_SAMPLE_U8. Pixels come as they are
- * stored: an EXIF orientation is not applied. Files that are damaged or cut off are refused, and pictures with
- * a side of more than 2^24. RST_ERROR_INPUT, RST_ERROR_MEMORY or RST_CANCELLED. */
+ * PFM. 16-bit files give RST_SAMPLE_U16, PFM RST_SAMPLE_F32, all others RST_SAMPLE_U8. An orientation in EXIF is
+ * applied to the pixels, and is 1 afterwards. Files that are damaged or cut off are refused, and pictures with a
+ * side of more than 2^24. RST_ERROR_INPUT, RST_ERROR_MEMORY or RST_CANCELLED. */
 rst_status rst_image_read(const char *path, const rst_image_read_options *options, rst_image **image,
                           rst_error *err);
 /* The same from memory; `name` stands for the file in messages. */
@@ -129,6 +162,8 @@ typedef struct rst_image_write_options {
   const char *format; /* rst_image_format.name; NULL: by the path's ending */
   int depth;          /* bits of an integer sample, 8 or 16; 0: those of the image, where the format can */
   int quality;        /* of JPEG, 1 to 100; 0: 95 */
+  bool strip;         /* no metadata are written */
+  uint8_t background[3]; /* RGB, under what is transparent, where the format has no alpha; default: white */
   void (*warning)(void *user, const char *message); /* as above */
   bool (*cancelled)(void *user);
   void *user;
@@ -136,6 +171,7 @@ typedef struct rst_image_write_options {
 
 static inline void rst_image_write_options_init(rst_image_write_options *options) {
   memset(options, 0, sizeof *options);
+  memset(options->background, 255, sizeof options->background);
   options->struct_size = sizeof *options;
 }
 
@@ -152,7 +188,7 @@ rst_status rst_image_check_output(const char *path, const rst_image_write_option
                                   size_t height, int channels, rst_error *err);
 
 /* Writes. Samples are clamped, scaled and rounded to what the file holds; PFM holds F32 and the others scaled to
- * 0..1. JPEG and PFM drop alpha. The file appears whole or not at all: it is written beside `path` and renamed.
+ * 0..1. Without alpha in the format, the picture is put on the background. The file appears whole or not at all: it is written beside `path` and renamed.
  * RST_ERROR_OUTPUT, RST_ERROR_USAGE, RST_ERROR_MEMORY or RST_CANCELLED. */
 rst_status rst_image_write(const char *path, const rst_image *image, const rst_image_write_options *options,
                            rst_error *err);
@@ -436,10 +472,10 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
 
 /* Restores a picture as a user expects: a grey picture on an RGB model runs as three equal channels and
  * comes back grey; a colour picture on a grey model runs channel by channel; alpha is carried over
- * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is created, has the
- * size and channels of `input` (but grey or RGB, when the model makes one of the other), and the sample type
- * given. Besides what rst_restore returns, RST_ERROR_INPUT for a picture with samples that are not finite, and
- * RST_ERROR_USAGE for a model of other channels than pictures have. */
+ * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is created, has size, channels and
+ * metadata of `input` (but grey or RGB, when the model makes one of the other), and the sample type given. Besides
+ * what rst_restore returns, RST_ERROR_INPUT for a picture with samples that are not finite, and RST_ERROR_USAGE for
+ * a model of other channels than pictures have. */
 rst_status rst_restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
                              rst_sample output_sample, rst_image **output, const rst_restore_options *options,
                              rst_error *err);

@@ -216,6 +216,7 @@ rst_status rst_restore_image(const rst_model *model, const rst_image *input, con
     status = rst_fail_memory(err, "the restored picture");
   else
     status = run_all(model, &p, input, right, &b, result, options, err);
+  if (status == RST_OK) status = rst_image_copy_metadata(input, result, err);
   rst_free(b.results);
   rst_free(b.views);
   if (status == RST_OK)

@@ -236,7 +236,7 @@ rst_status rst_bmp_write(rst_sink *sink, const rst_image *image) {
   rst_status status = row == NULL || swapped == NULL ? rst_fail_memory(sink->err, sink->path) : RST_OK;
   if (status == RST_OK) write_headers(sink, image, offset, stride * image->height);
   for (size_t y = image->height; status == RST_OK && y-- > 0;) {
-    rst_image_row(image, y, RST_SAMPLE_U8, true, row);
+    rst_image_row(image, y, RST_SAMPLE_U8, NULL, row);
     swap_row(row, image->channels, image->width, swapped);
     if (!rst_sink_write(sink, swapped, stride)) break;
   }

@@ -11,13 +11,18 @@
 #define U16 (1u << RST_SAMPLE_U16)
 #define F32 (1u << RST_SAMPLE_F32)
 
+#define BIT(kind) (1u << RST_METADATA_##kind)
+#define PNG_METADATA                                                                                         \
+  (BIT(ICC) | BIT(EXIF) | BIT(XMP) | BIT(SRGB) | BIT(GAMA) | BIT(CHRM) | BIT(CICP) | BIT(PHYS) | BIT(TEXT))
+#define JPEG_METADATA (BIT(ICC) | BIT(EXIF) | BIT(XMP) | BIT(PHYS) | BIT(TEXT))
+
 const rst_codec rst_codecs[] = {
-    {{"png", "PNG", ".png", true, true, U8 | U16, 0x7fffffff, true}, rst_png_read, rst_png_write, 0},
-    {{"jpeg", "JPEG", ".jpg .jpeg", true, true, U8, 65535, false}, rst_jpeg_read, rst_jpeg_write, INT32_MAX},
-    {{"bmp", "BMP", ".bmp", true, true, U8, INT32_MAX, true}, rst_bmp_read, rst_bmp_write, UINT32_MAX},
-    {{"tga", "TGA", ".tga", true, true, U8, 65535, true}, rst_tga_read, rst_tga_write, 0},
-    {{"pnm", "PNM", ".pnm .ppm .pgm .pbm", true, false, U8 | U16, 0, false}, rst_pnm_read, NULL, 0},
-    {{"pfm", "PFM", ".pfm", true, true, F32, SIZE_MAX, false}, rst_pfm_read, rst_pfm_write, 0},
+    {{"png", "PNG", ".png", true, true, U8 | U16, 0x7fffffff, true, PNG_METADATA}, rst_png_read, rst_png_write, 0},
+    {{"jpeg", "JPEG", ".jpg .jpeg", true, true, U8, 65500, false, JPEG_METADATA}, rst_jpeg_read, rst_jpeg_write, 0},
+    {{"bmp", "BMP", ".bmp", true, true, U8, INT32_MAX, true, 0}, rst_bmp_read, rst_bmp_write, UINT32_MAX},
+    {{"tga", "TGA", ".tga", true, true, U8, 65535, true, 0}, rst_tga_read, rst_tga_write, 0},
+    {{"pnm", "PNM", ".pnm .ppm .pgm .pbm", true, false, U8 | U16, 0, false, 0}, rst_pnm_read, NULL, 0},
+    {{"pfm", "PFM", ".pfm", true, true, F32, SIZE_MAX, false, 0}, rst_pfm_read, rst_pfm_write, 0},
 };
 const size_t rst_codec_count = sizeof rst_codecs / sizeof rst_codecs[0];
 

@@ -45,6 +45,7 @@ rst_status rst_image_create(size_t width, size_t height, int channels, rst_sampl
 }
 
 void rst_image_clear(rst_image *image) {
+  rst_image_clear_metadata(image);
   rst_free(image->samples);
   *image = (rst_image){0};
 }
@@ -127,14 +128,29 @@ void rst_convert_samples(const void *from, rst_sample from_type, size_t from_ste
   if (from_type == RST_SAMPLE_F32) from_f32(from, from_step, to, to_type, to_step, count);
 }
 
-void rst_image_row(const rst_image *image, size_t y, rst_sample type, bool keep_alpha, void *row) {
+/* One pixel of a picture with alpha (its last channel) on a background. */
+static void compose(const float *pixel, int colors, const uint8_t *background, float *out) {
+  const float grey[] = {(0.299f * background[0] + 0.587f * background[1] + 0.114f * background[2]) / 255};
+  const float alpha = rst_clamp01(pixel[colors]);
+  for (int c = 0; c < colors; c++) {
+    float behind = colors == 1 ? grey[0] : rst_f32_of_u8(background[c]);
+    out[c] = alpha * pixel[c] + (1 - alpha) * behind;
+  }
+}
+
+void rst_image_row(const rst_image *image, size_t y, rst_sample type, const uint8_t *background, void *row) {
   size_t size = rst_sample_size(image->sample), channels = (size_t)image->channels;
   const uint8_t *from = (const uint8_t *)image->samples + y * image->width * channels * size;
-  if (keep_alpha || !rst_has_alpha(image->channels)) {
+  if (background == NULL || !rst_has_alpha(image->channels)) {
     rst_convert_samples(from, image->sample, 1, row, type, 1, image->width * channels);
     return;
   }
-  for (size_t c = 0; c + 1 < channels; c++)
-    rst_convert_samples(from + c * size, image->sample, channels,
-                        (uint8_t *)row + c * rst_sample_size(type), type, channels - 1, image->width);
+  const size_t colors = channels - 1;
+  uint8_t *to = row;
+  for (size_t x = 0; x < image->width; x++, from += channels * size, to += colors * rst_sample_size(type)) {
+    float pixel[4], out[3];
+    rst_convert_samples(from, image->sample, 1, pixel, RST_SAMPLE_F32, 1, channels);
+    compose(pixel, (int)colors, background, out);
+    rst_convert_samples(out, RST_SAMPLE_F32, 1, to, type, 1, colors);
+  }
 }

@@ -10,17 +10,39 @@
 #include "base/output.h"
 #include "restormer.h"
 
+typedef struct rst_bytes {
+  uint8_t *data; /* rst_free */
+  size_t size;
+} rst_bytes;
+
 struct rst_image {
   size_t width, height;
   int channels;
   rst_sample sample;
   void *samples;
+  rst_bytes metadata[RST_METADATA_TEXT];
+  rst_bytes *texts; /* "keyword\0text\0" each */
+  size_t text_count;
+  size_t metadata_bytes; /* of all of them */
 };
 
 /* An image whose samples are not initialised; NULL: no memory. The arguments are in order. */
 rst_image *rst_image_make(size_t width, size_t height, int channels, rst_sample sample);
 /* Frees what the image holds and makes it empty. */
 void rst_image_clear(rst_image *image);
+
+/* The keyword of a comment that has no other, and the most bytes of a keyword with its 0. */
+#define RST_COMMENT "Comment"
+enum { RST_KEYWORD_SIZE = 80 };
+
+unsigned rst_image_metadata_kinds(const rst_image *image); /* a bit for each kind that is there */
+void rst_image_clear_metadata(rst_image *image);
+
+/* The orientation that EXIF data tell, 1 to 8, and making it 1. */
+int rst_exif_orientation(const uint8_t *data, size_t size);
+void rst_exif_reset_orientation(uint8_t *data, size_t size);
+/* Turns the pixels to show as orientation 1 what they have shown in that one. False: no memory. */
+bool rst_image_orient(rst_image *image, int orientation);
 
 /* The largest picture that is read, in pixels (by default) and per side: a few bytes of a hostile file can ask
  * for any amount of memory. */
@@ -103,6 +125,9 @@ typedef struct rst_sink {
 /* False once a write has failed or the caller has cancelled, so that a long-winded writer may stop early. */
 bool rst_sink_write(rst_sink *sink, const void *data, size_t size);
 
+/* One line for the caller's warning callback: `PATH: message`. */
+void rst_sink_warn(const rst_sink *sink, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* The writers. What they return is about the format or memory; failed writes are the sink's. */
 typedef rst_status (*rst_writer)(rst_sink *sink, const rst_image *image);
 rst_status rst_png_write(rst_sink *sink, const rst_image *image);
@@ -176,7 +201,8 @@ static inline float rst_f32_of_u16(uint16_t v) {
 void rst_convert_samples(const void *from, rst_sample from_type, size_t from_step, void *to,
                          rst_sample to_type, size_t to_step, size_t count);
 
-/* Row y of the image in another sample type, without its alpha where `keep_alpha` is false. */
-void rst_image_row(const rst_image *image, size_t y, rst_sample type, bool keep_alpha, void *row);
+/* Row y of the image in another sample type. Where `background` is not NULL, alpha goes: the colours are put on that
+ * RGB (on its luma when they are grey). */
+void rst_image_row(const rst_image *image, size_t y, rst_sample type, const uint8_t *background, void *row);
 
 #endif

@@ -1,196 +1,407 @@
-/* JPEG. stb_image decodes; but it takes cut files for whole ones, and its older versions trust the Huffman
- * tables, so the structure is checked here first. (ITU-T T.81, annex B.) */
-#include <limits.h>
+/* JPEG on libjpeg-turbo. Its errors leave by longjmp, within this file only: reading and writing each have one
+ * place that setjmp comes back to, and what must survive lives in a struct outside of it. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "image/image.h"
-#include "image/stb.h"
 
-enum {
-  SOF0 = 0xc0,
-  SOF1 = 0xc1,
-  SOF2 = 0xc2,
-  DHT = 0xc4,
-  JPG = 0xc8,
-  DAC = 0xcc,
-  SOF15 = 0xcf,
-  RST0 = 0xd0,
-  RST7 = 0xd7,
-  SOI = 0xd8,
-  EOI = 0xd9,
-  SOS = 0xda,
-  DQT = 0xdb,
-  TEM = 0x01
-};
-/* Progressive files have about ten scans; each costs a pass over the whole picture. */
-enum { MAX_SCANS = 500, MAX_COMPONENTS = 4, QUALITY = 95, JPEG_MAX_SIDE = 65535 };
-static const size_t MAX_SCANNED = (size_t)1
-                                  << 33; /* pixels, of all scans together: 32 of the largest picture */
+/* A progressive file may go over all of its coefficients again and again: real ones have some ten scans. */
+enum { MAX_SCANS = 100, BUFFER = 1 << 16, CHROMA_AS_FINE_FROM = 91 };
 
-typedef struct walk {
+typedef struct jump {
+  jmp_buf back;
+  int code; /* JERR_... or JWRN_... that ended it */
+  char message[JMSG_LENGTH_MAX];
+} jump;
+
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+typedef struct reader {
+  struct jpeg_decompress_struct codec;
+  struct jpeg_error_mgr errors;
+  struct jpeg_progress_mgr progress;
+  jump out;
   const rst_source *source;
-  size_t position;
-  size_t width, height;
-  int components;
-  uint8_t ids[MAX_COMPONENTS];
-  uint8_t quantizers[MAX_COMPONENTS];
-  bool progressive;
-  unsigned seen;                                /* bit i: component i has had a scan */
-  unsigned quantization_tables, huffman_tables; /* bits: those defined so far; Huffman: 4 DC, then 4 AC */
-  int scans;
-} walk;
+  rst_image *image;
+  rst_status status; /* of what went wrong outside the library */
+  uint8_t *row;      /* of CMYK */
+  int scan;          /* the last one seen */
+  unsigned seen;     /* components that had a scan, as bits */
+  bool warned, cut;
+} reader;
 
-static rst_status cut_off(const walk *w) {
-  return rst_source_fail(w->source, "JPEG: ends at byte %zu without an end marker (cut off?)",
-                         w->source->size);
+static reader *reader_of(j_common_ptr codec) {
+  return codec->client_data;
 }
 
-static rst_status check_frame(walk *w, int marker, const uint8_t *data, size_t size) {
-  const rst_source *s = w->source;
-  if (w->components != 0) return rst_source_fail(s, "JPEG: a second frame header");
-  if (marker > SOF2) /* lossless, hierarchical, arithmetic */
-    return rst_source_fail(s, "JPEG: coding process SOF%d, expected baseline or progressive", marker - SOF0);
-  if (size < 6 || size != 6 + 3 * (size_t)data[5])
-    return rst_source_fail(s, "JPEG: bad length of the frame header");
-  if (data[0] != 8) return rst_source_fail(s, "JPEG: %d bits per sample, expected 8", data[0]);
-  w->height = rst_be16(data + 1);
-  w->width = rst_be16(data + 3);
-  w->components = data[5];
-  w->progressive = marker == SOF2;
-  if (w->components != 1 && w->components != 3 && w->components != 4)
-    return rst_source_fail(s, "JPEG: %d components, expected 1, 3 or 4", w->components);
-  for (int i = 0; i < w->components; i++) {
-    w->ids[i] = data[6 + 3 * i];
-    w->quantizers[i] = data[8 + 3 * i] & 3;
-    for (int j = 0; j < i; j++)
-      if (w->ids[i] == w->ids[j]) return rst_source_fail(s, "JPEG: two components with the same number");
+static void leave(reader *r, j_common_ptr codec) {
+  r->out.code = codec->err->msg_code;
+  codec->err->format_message(codec, r->out.message);
+  longjmp(r->out.back, 1);
+}
+
+/* Leaves with a status of our own, whose message has been made. */
+static void leave_with(reader *r, rst_status status) {
+  r->status = status;
+  longjmp(r->out.back, 1);
+}
+
+static void on_error(j_common_ptr codec) {
+  leave(reader_of(codec), codec);
+}
+
+/* What means that pixels are missing or wrong ends the reading; what else is odd is told once. */
+static void on_message(j_common_ptr codec, int level) {
+  reader *r = reader_of(codec);
+  if (level >= 0) return;
+  switch (codec->err->msg_code) {
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+      leave(r, codec);
+      break;
+    case JWRN_JPEG_EOF:
+      r->cut = true;
+      break;
+    default:
+      break;
   }
-  return rst_source_check_size(s, "JPEG", w->width, w->height);
+  char text[JMSG_LENGTH_MAX];
+  codec->err->format_message(codec, text);
+  if (!r->warned) rst_source_warn(r->source, "JPEG: %s", text);
+  r->warned = true;
 }
 
-static rst_status check_huffman_tables(walk *w, const uint8_t *data, size_t size) {
-  enum { LENGTHS = 16, MAX_CODES = 256, MAX_DC_CATEGORY = 15 };
-  const rst_source *s = w->source;
-  while (size > 0) {
-    size_t codes = 0;
-    if (size < 1 + LENGTHS) return rst_source_fail(s, "JPEG: a Huffman table is cut off");
-    for (int i = 0; i < LENGTHS; i++) codes += data[1 + i];
-    if (codes > MAX_CODES || codes > size - 1 - LENGTHS)
-      return rst_source_fail(s, "JPEG: a Huffman table has %zu codes, more than its length allows", codes);
-    for (size_t i = 0; data[0] >> 4 == 0 && i < codes; i++)
-      if (data[1 + LENGTHS + i] > MAX_DC_CATEGORY)
-        return rst_source_fail(s, "JPEG: a Huffman table has a category of %d, expected at most %d",
-                               data[1 + LENGTHS + i], MAX_DC_CATEGORY);
-    w->huffman_tables |= 1u << ((data[0] >> 4 & 1) * 4 + (data[0] & 3));
-    data += 1 + LENGTHS + codes;
-    size -= 1 + LENGTHS + codes;
+/* Called every now and then: counts scans and their components, and looks whether the caller has had enough. */
+static void on_progress(j_common_ptr codec) {
+  reader *r = reader_of(codec);
+  const struct jpeg_decompress_struct *c = &r->codec;
+  if (rst_source_cancelled(r->source)) leave_with(r, rst_source_stopped(r->source));
+  if (c->input_scan_number > MAX_SCANS)
+    leave_with(r, rst_source_fail(r->source, "JPEG: more than %d scans", MAX_SCANS));
+  if (c->input_scan_number == r->scan) return;
+  r->scan = c->input_scan_number;
+  for (int i = 0; i < c->comps_in_scan; i++) r->seen |= 1u << c->cur_comp_info[i]->component_index;
+}
+
+/* Bytes of the coefficients that the library holds when a picture comes in several scans. */
+static uint64_t coefficient_bytes(const struct jpeg_decompress_struct *c) {
+  uint64_t bytes = 0;
+  for (int i = 0; i < c->num_components; i++)
+    bytes += (uint64_t)c->comp_info[i].width_in_blocks * c->comp_info[i].height_in_blocks * sizeof(JBLOCK);
+  return bytes;
+}
+
+static rst_status check(reader *r) {
+  struct jpeg_decompress_struct *c = &r->codec;
+  const rst_source *s = r->source;
+  const size_t width = c->image_width, height = c->image_height, n = (size_t)c->num_components;
+  if (c->arith_code) return rst_source_fail(s, "JPEG: has arithmetic coding, expected Huffman codes");
+  if (n != 1 && n != 3 && n != 4)
+    return rst_source_fail(s, "JPEG: %zu components, expected 1, 3 or 4", n);
+  rst_status status = rst_source_check_size(s, "JPEG", width, height);
+  if (status != RST_OK) return status;
+  /* A block of 8 x 8 takes a bit at least: a short file asks for no memory. */
+  if (s->size < ((width + 7) / 8) * ((height + 7) / 8) / 8)
+    return rst_source_fail(s, "JPEG: %zu bytes are too few for %zu x %zu pixels", s->size, width, height);
+  const bool several = jpeg_has_multiple_scans(c);
+  return rst_source_check_memory(s, (uint64_t)width * height * (n == 1 ? 1 : 3) +
+                                        (several ? coefficient_bytes(c) : width * 64 * n));
+}
+
+/* A file that ends without its end marker is whole when each component was there, and a progressive one when each
+ * coefficient was, down to its last bit. */
+static rst_status check_scans(reader *r) {
+  const struct jpeg_decompress_struct *c = &r->codec;
+  if (c->num_components < 32 && r->seen != (1u << c->num_components) - 1)
+    return rst_source_fail(r->source, "JPEG: a component has no scan");
+  bool whole = true;
+  for (int i = 0; r->cut && c->coef_bits != NULL && i < c->num_components; i++)
+    for (int k = 0; k < DCTSIZE2; k++) whole = whole && c->coef_bits[i][k] == 0;
+  return whole ? RST_OK
+               : rst_source_fail(r->source, "JPEG: ends at byte %zu before its last scan (cut off?)",
+                                 r->source->size);
+}
+
+/* Ink to light, as simply as everybody does without a profile. Adobe's files hold what is left of white. */
+static void put_cmyk(const uint8_t *cmyk, bool inverted, size_t width, uint8_t *rgb) {
+  for (size_t x = 0; x < width; x++, cmyk += 4)
+    for (size_t k = 0; k < 3; k++) {
+      unsigned a = cmyk[k], b = cmyk[3];
+      if (!inverted) a = 255 - a, b = 255 - b;
+      *rgb++ = (uint8_t)((a * b + 127) / 255);
+    }
+}
+
+/* ---- Reading: metadata --------------------------------------------------------------------- */
+
+static const char exif_head[] = "Exif\0", xmp_head[] = "http://ns.adobe.com/xap/1.0/"; /* with their last 0 */
+
+static bool begins(const struct jpeg_marker_struct *m, const char *head, size_t size) {
+  return m->data_length > size && memcmp(m->data, head, size) == 0;
+}
+
+/* What cannot be kept is left out. */
+static void read_marker(reader *r, const struct jpeg_marker_struct *m) {
+  if (m->marker == JPEG_APP0 + 1 && begins(m, exif_head, sizeof exif_head))
+    rst_image_set_metadata(r->image, RST_METADATA_EXIF, m->data + sizeof exif_head,
+                           m->data_length - sizeof exif_head, NULL);
+  if (m->marker == JPEG_APP0 + 1 && begins(m, xmp_head, sizeof xmp_head))
+    rst_image_set_metadata(r->image, RST_METADATA_XMP, m->data + sizeof xmp_head,
+                           m->data_length - sizeof xmp_head, NULL);
+  if (m->marker != JPEG_COM || m->data_length == 0) return;
+  char *text = rst_alloc_zeroed(m->data_length + 1, 1);
+  if (text == NULL) return;
+  memcpy(text, m->data, m->data_length);
+  if (rst_is_utf8(text)) rst_image_add_text(r->image, RST_COMMENT, text, NULL);
+  rst_free(text);
+}
+
+static void read_profile(reader *r) {
+  struct jpeg_decompress_struct *c = &r->codec;
+  JOCTET *profile = NULL;
+  unsigned size;
+  if (!jpeg_read_icc_profile(c, &profile, &size)) return;
+  if (c->num_components == 4)
+    rst_source_warn(r->source, "JPEG: its CMYK profile is not used: colours are approximate");
+  else
+    rst_image_set_metadata(r->image, RST_METADATA_ICC, profile, size, NULL);
+  free(profile); /* the library's malloc */
+}
+
+/* JFIF's density, in dots per inch (1) or cm (2), as a PNG has it. */
+static void read_density(reader *r) {
+  const struct jpeg_decompress_struct *c = &r->codec;
+  if (!c->saw_JFIF_marker || c->density_unit < 1 || c->density_unit > 2) return;
+  const double unit = c->density_unit == 1 ? 1 / 0.0254 : 100;
+  uint8_t phys[9] = {[8] = 1}; /* per metre */
+  rst_put_be32(phys, (uint32_t)lrint(c->X_density * unit));
+  rst_put_be32(phys + 4, (uint32_t)lrint(c->Y_density * unit));
+  rst_image_set_metadata(r->image, RST_METADATA_PHYS, phys, sizeof phys, NULL);
+}
+
+static void read_metadata(reader *r) {
+  for (const struct jpeg_marker_struct *m = r->codec.marker_list; m != NULL; m = m->next) read_marker(r, m);
+  read_profile(r);
+  read_density(r);
+}
+
+/* ---- Reading: pixels ----------------------------------------------------------------------- */
+
+static rst_status decode(reader *r) {
+  struct jpeg_decompress_struct *c = &r->codec;
+  const rst_source *s = r->source;
+  jpeg_mem_src(c, s->data, s->size);
+  jpeg_save_markers(c, JPEG_APP0 + 1, UINT16_MAX);
+  jpeg_save_markers(c, JPEG_APP0 + 2, UINT16_MAX);
+  jpeg_save_markers(c, JPEG_COM, UINT16_MAX);
+  jpeg_read_header(c, TRUE);
+  rst_status status = check(r);
+  if (status != RST_OK) return status;
+  read_metadata(r);
+  const bool cmyk = c->num_components == 4;
+  const int channels = c->num_components == 1 ? 1 : 3;
+  c->out_color_space = channels == 1 ? JCS_GRAYSCALE : cmyk ? JCS_CMYK : JCS_RGB;
+  c->progress = &r->progress;
+  if (s->options != NULL && s->options->max_memory != 0 && s->options->max_memory < INT32_MAX)
+    c->mem->max_memory_to_use = (long)s->options->max_memory;
+  jpeg_start_decompress(c);
+  if (jpeg_has_multiple_scans(c)) status = check_scans(r);
+  if (status == RST_OK)
+    status = rst_source_allocate(s, "JPEG", c->output_width, c->output_height, channels, RST_SAMPLE_U8, r->image);
+  const size_t stride = (size_t)c->output_width * (size_t)channels;
+  if (status == RST_OK && cmyk) {
+    r->row = rst_alloc(c->output_width, 4);
+    if (r->row == NULL) status = rst_fail_memory(s->err, s->path);
   }
-  return RST_OK;
-}
-
-static rst_status check_quantization_tables(walk *w, const uint8_t *data, size_t size) {
-  while (size > 0) {
-    size_t length = data[0] >> 4 == 0 ? 65 : 129;
-    if (size < length) return rst_source_fail(w->source, "JPEG: a quantization table is cut off");
-    w->quantization_tables |= 1u << (data[0] & 3);
-    data += length;
-    size -= length;
+  if (status != RST_OK) return status;
+  for (uint8_t *to = r->image->samples; c->output_scanline < c->output_height; to += stride) {
+    JSAMPROW row = cmyk ? r->row : to;
+    jpeg_read_scanlines(c, &row, 1);
+    if (cmyk) put_cmyk(row, c->saw_Adobe_marker, c->output_width, to);
   }
-  return RST_OK;
+  return RST_OK; /* what may come behind the last row does not matter */
 }
 
-/* A component of a scan, whose tables are `tables`; stb would take zeros for tables that are not there. */
-static rst_status check_component(walk *w, int id, int tables, bool first, bool dc, bool ac) {
-  const rst_source *s = w->source;
-  int c = 0;
-  while (c < w->components && w->ids[c] != id) c++;
-  if (c == w->components) return rst_source_fail(s, "JPEG: a scan of component %d, which does not exist", id);
-  unsigned need = (dc && first ? 1u << (tables >> 4 & 3) : 0) | (ac ? 0x10u << (tables & 3) : 0);
-  if ((need & ~w->huffman_tables) != 0) return rst_source_fail(s, "JPEG: a scan without its Huffman tables");
-  if ((w->quantization_tables >> w->quantizers[c] & 1) == 0)
-    return rst_source_fail(s, "JPEG: component %d without its quantization table", id);
-  w->seen |= 1u << c;
-  return RST_OK;
-}
-
-/* The scan's header, then its data up to the next marker. */
-static rst_status check_scan(walk *w, const uint8_t *data, size_t size) {
-  const rst_source *s = w->source;
-  if (w->components == 0) return rst_source_fail(s, "JPEG: a scan before the frame header");
-  if (size < 1 || size != 4 + 2 * (size_t)data[0])
-    return rst_source_fail(s, "JPEG: bad length of a scan header");
-  if (++w->scans > MAX_SCANS) return rst_source_fail(s, "JPEG: more than %d scans", MAX_SCANS);
-  if ((size_t)w->scans > MAX_SCANNED / (w->width * w->height))
-    return rst_source_fail(s, "JPEG: %d scans or more of %zu x %zu pixels, expected at most %zu", w->scans,
-                           w->width, w->height, MAX_SCANNED / (w->width * w->height));
-  /* A progressive scan has either DC or AC coefficients, and DC codes only when it is their first. */
-  const uint8_t *spectrum = data + 1 + 2 * (size_t)data[0];
-  bool dc = !w->progressive || spectrum[0] == 0, ac = !w->progressive || spectrum[0] > 0;
-  for (int i = 0; i < data[0]; i++) {
-    rst_status status = check_component(w, data[1 + 2 * i], data[2 + 2 * i], spectrum[2] >> 4 == 0, dc, ac);
-    if (status != RST_OK) return status;
+/* What the library has complained about. */
+static rst_status complain(const reader *r) {
+  const rst_source *s = r->source;
+  switch (r->out.code) {
+    case JERR_OUT_OF_MEMORY:
+    case JERR_NO_BACKING_STORE: /* its name for more memory than max_memory_to_use */
+      return rst_fail_memory(s->err, s->path);
+    case JWRN_HIT_MARKER:
+      return rst_source_fail(s, r->cut ? "JPEG: ends at byte %zu before its last pixel (cut off?)"
+                                       : "JPEG: pixels are missing (of %zu bytes, some are lost)",
+                             s->size);
+    default:
+      return rst_source_fail(s, "JPEG: cannot be decoded (%s)", r->out.message);
   }
-  for (; w->position + 1 < s->size; w->position++) {
-    const uint8_t *p = s->data + w->position;
-    if (p[0] == 0xff && p[1] != 0 && p[1] != 0xff && !(p[1] >= RST0 && p[1] <= RST7)) return RST_OK;
-  }
-  return cut_off(w);
-}
-
-/* The next marker with its segment. *marker is EOI at the end. */
-static rst_status check_segment(walk *w, int *marker) {
-  const rst_source *s = w->source;
-  while (w->position < s->size && s->data[w->position] != 0xff)
-    w->position++; /* padding, as decoders allow it */
-  while (w->position < s->size && s->data[w->position] == 0xff) w->position++;
-  if (w->position >= s->size) return cut_off(w);
-  *marker = s->data[w->position++];
-  if (*marker == EOI || *marker == 0 || *marker == TEM || (*marker >= RST0 && *marker <= SOI)) return RST_OK;
-  size_t left = s->size - w->position;
-  if (left < 2) return cut_off(w);
-  size_t length = rst_be16(s->data + w->position);
-  if (length < 2)
-    return rst_source_fail(s, "JPEG: segment %02x of %zu bytes, expected 2 or more", *marker, length);
-  if (length > left) return cut_off(w);
-  const uint8_t *data = s->data + w->position + 2;
-  w->position += length;
-  if (*marker == DQT) return check_quantization_tables(w, data, length - 2);
-  if (*marker == DHT) return check_huffman_tables(w, data, length - 2);
-  if (*marker == SOS) return check_scan(w, data, length - 2);
-  if (*marker >= SOF0 && *marker <= SOF15 && *marker != JPG && *marker != DAC)
-    return check_frame(w, *marker, data, length - 2);
-  return RST_OK;
 }
 
 rst_status rst_jpeg_read(const rst_source *source, rst_image *image) {
-  walk w = {.source = source, .position = 2};
-  for (int marker = SOI; marker != EOI;) {
-    rst_status status = check_segment(&w, &marker);
-    if (status != RST_OK) return status;
+  reader *r = rst_alloc_zeroed(1, sizeof *r);
+  if (r == NULL) return rst_fail_memory(source->err, source->path);
+  r->source = source;
+  r->image = image;
+  r->codec.err = jpeg_std_error(&r->errors);
+  r->codec.client_data = r;
+  r->errors.error_exit = on_error;
+  r->errors.emit_message = on_message;
+  r->progress.progress_monitor = on_progress;
+  rst_status status;
+  if (setjmp(r->out.back) == 0) {
+    jpeg_create_decompress(&r->codec);
+    status = decode(r);
+  } else {
+    status = r->status != RST_OK ? r->status : complain(r);
   }
-  if (w.components == 0) return rst_source_fail(source, "JPEG: no frame header");
-  if (w.seen != (1u << w.components) - 1) return rst_source_fail(source, "JPEG: a component has no scan");
-  /* A block of 8 x 8 takes a bit at least: a short file asks for no memory. */
-  size_t blocks = ((w.width + 7) / 8) * ((w.height + 7) / 8);
-  if (source->size < blocks / 8)
-    return rst_source_fail(source, "JPEG: %zu bytes are too few for %zu x %zu pixels", source->size, w.width,
-                           w.height);
-  return rst_stb_read_jpeg(source, image);
+  jpeg_destroy_decompress(&r->codec);
+  rst_free(r->row);
+  rst_free(r);
+  return status;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------- */
+
+typedef struct writer {
+  struct jpeg_compress_struct codec;
+  struct jpeg_error_mgr errors;
+  struct jpeg_destination_mgr destination;
+  jump out;
+  rst_sink *sink;
+  uint8_t *row;
+  uint8_t buffer[BUFFER];
+} writer;
+
+static void on_write_error(j_common_ptr codec) {
+  writer *w = codec->client_data;
+  w->out.code = codec->err->msg_code;
+  codec->err->format_message(codec, w->out.message);
+  longjmp(w->out.back, 1);
+}
+
+static void on_write_message(j_common_ptr codec, int level) {
+  (void)codec;
+  (void)level;
+}
+
+static void start_buffer(j_compress_ptr codec) {
+  writer *w = codec->client_data;
+  w->destination.next_output_byte = w->buffer;
+  w->destination.free_in_buffer = sizeof w->buffer;
+}
+
+static boolean flush_buffer(j_compress_ptr codec) {
+  writer *w = codec->client_data;
+  rst_sink_write(w->sink, w->buffer, sizeof w->buffer);
+  start_buffer(codec);
+  return TRUE;
+}
+
+static void end_buffer(j_compress_ptr codec) {
+  writer *w = codec->client_data;
+  rst_sink_write(w->sink, w->buffer, sizeof w->buffer - w->destination.free_in_buffer);
+}
+
+/* ---- Writing: metadata --------------------------------------------------------------------- */
+
+/* A segment of a head and data; what does not fit into one is left out with a warning. */
+static void put_segment(writer *w, int marker, const char *head, size_t head_size, const void *data, size_t size) {
+  enum { MOST = UINT16_MAX - 2 };
+  if (size == 0) return;
+  if (head_size + size > MOST) {
+    rst_sink_warn(w->sink, "JPEG: %zu bytes of metadata do not fit into a segment: left out", size);
+    return;
+  }
+  jpeg_write_m_header(&w->codec, marker, (unsigned)(head_size + size));
+  for (size_t i = 0; i < head_size; i++) jpeg_write_m_byte(&w->codec, head[i]);
+  for (size_t i = 0; i < size; i++) jpeg_write_m_byte(&w->codec, ((const uint8_t *)data)[i]);
+}
+
+static void set_density(writer *w, const rst_bytes *phys) {
+  if (phys->size == 0 || phys->data[8] != 1) return;
+  const double x = rst_be32(phys->data) * 0.0254, y = rst_be32(phys->data + 4) * 0.0254;
+  if (x < 1 || y < 1 || x > UINT16_MAX || y > UINT16_MAX) return;
+  w->codec.density_unit = 1;
+  w->codec.X_density = (UINT16)lrint(x);
+  w->codec.Y_density = (UINT16)lrint(y);
+}
+
+static void put_metadata(writer *w, const rst_image *image) {
+  const rst_bytes *m = image->metadata;
+  const rst_bytes *exif = &m[RST_METADATA_EXIF], *xmp = &m[RST_METADATA_XMP], *icc = &m[RST_METADATA_ICC];
+  put_segment(w, JPEG_APP0 + 1, exif_head, sizeof exif_head, exif->data, exif->size);
+  put_segment(w, JPEG_APP0 + 1, xmp_head, sizeof xmp_head, xmp->data, xmp->size);
+  if (icc->size > 0) jpeg_write_icc_profile(&w->codec, icc->data, (unsigned)icc->size);
+  for (size_t i = 0; i < image->text_count; i++) {
+    const char *keyword, *text = rst_image_text(image, i, &keyword);
+    if (strcmp(keyword, RST_COMMENT) == 0) put_segment(w, JPEG_COM, NULL, 0, text, strlen(text));
+  }
+}
+
+/* ---- Writing: pixels ----------------------------------------------------------------------- */
+
+static void encode(writer *w, const rst_image *image) {
+  struct jpeg_compress_struct *c = &w->codec;
+  const int quality = w->sink->options->quality, colors = rst_color_channels(image->channels);
+  c->dest = &w->destination;
+  c->image_width = (JDIMENSION)image->width;
+  c->image_height = (JDIMENSION)image->height;
+  c->input_components = colors;
+  c->in_color_space = colors == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(c);
+  jpeg_set_quality(c, quality, TRUE);
+  if (quality >= CHROMA_AS_FINE_FROM) c->comp_info[0].h_samp_factor = c->comp_info[0].v_samp_factor = 1;
+  const bool strip = w->sink->options->strip;
+  if (!strip) set_density(w, &image->metadata[RST_METADATA_PHYS]);
+  jpeg_start_compress(c, TRUE);
+  if (!strip) put_metadata(w, image);
+  for (size_t y = 0; y < image->height && !w->sink->failed; y++) {
+    rst_image_row(image, y, RST_SAMPLE_U8, w->sink->options->background, w->row);
+    JSAMPROW row = w->row;
+    jpeg_write_scanlines(c, &row, 1);
+  }
+  if (!w->sink->failed) jpeg_finish_compress(c);
 }
 
 rst_status rst_jpeg_write(rst_sink *sink, const rst_image *image) {
-  size_t n = image->width * image->height * (size_t)image->channels;
-  uint8_t *converted = NULL;
-  const uint8_t *samples = image->samples;
-  if (image->sample != RST_SAMPLE_U8) {
-    samples = converted = rst_alloc(n, 1);
-    if (converted == NULL) return rst_fail_memory(sink->err, sink->path);
-    rst_convert_samples(image->samples, image->sample, 1, converted, RST_SAMPLE_U8, 1, n);
+  writer *w = rst_alloc_zeroed(1, sizeof *w);
+  rst_status status = RST_OK;
+  if (w != NULL) w->row = rst_alloc(image->width, 3);
+  if (w == NULL || w->row == NULL) {
+    rst_free(w);
+    return rst_fail_memory(sink->err, sink->path);
   }
-  bool ok = rst_stb_write_jpeg(sink, samples, (int)image->width, (int)image->height, image->channels,
-                               sink->options->quality);
-  rst_free(converted);
-  return ok ? RST_OK : rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: JPEG: cannot be encoded", sink->path);
+  w->sink = sink;
+  w->codec.err = jpeg_std_error(&w->errors);
+  w->codec.client_data = w;
+  w->errors.error_exit = on_write_error;
+  w->errors.emit_message = on_write_message;
+  w->destination.init_destination = start_buffer;
+  w->destination.empty_output_buffer = flush_buffer;
+  w->destination.term_destination = end_buffer;
+  if (setjmp(w->out.back) == 0) {
+    jpeg_create_compress(&w->codec);
+    encode(w, image);
+  } else {
+    status = w->out.code == JERR_OUT_OF_MEMORY
+                 ? rst_fail_memory(sink->err, sink->path)
+                 : rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: JPEG: cannot be encoded (%s)", sink->path,
+                            w->out.message);
+  }
+  jpeg_destroy_compress(&w->codec);
+  rst_free(w->row);
+  rst_free(w);
+  return status;
 }

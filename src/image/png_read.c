@@ -1,56 +1,48 @@
-/* Reading PNG: the chunks. stb_image inflates; its own PNG reader checks no CRC, takes cut files, and lets a
- * few bytes of a hostile file grow without limit. (Portable Network Graphics Specification, third edition.)
- */
-#include <limits.h>
+/* Reading PNG: the chunks. What a decoder can do without is left out with a warning when it is damaged or out of
+ * place; what the pixels depend on must be right. (Portable Network Graphics Specification, third edition.) */
 #include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "image/png.h"
-#include "image/stb.h"
+#include <zlib.h>
 
-enum { CHUNK_HEADER = 8, CHUNK_FRAME = 12, IHDR_SIZE = 13 };
-/* Deflate makes at most 258 bytes of 2 bits: a file that is too short for its size is found out before memory
- * is asked for. */
-enum { MAX_DEFLATE_RATIO = 1032 };
+#include "base/error.h"
+#include "image/png.h"
+
+enum { IHDR_SIZE = 13 };
 
 typedef struct chunk {
   const uint8_t *data;
   size_t size;
   char type[5];
+  bool damaged; /* its CRC is wrong, and it is one that a reader can do without */
 } chunk;
 
-/* Where the reader is in the file, and the pixels' chunks that it has met. */
+/* Where the reader is in the file. */
 typedef struct reader {
   const rst_source *source;
+  rst_image *image; /* gets metadata, and in the end pixels */
   rst_png png;
   size_t position;
-  size_t first_idat;            /* position of the first IDAT chunk */
-  size_t idat_count, idat_size; /* bytes of all of them */
   bool has_header, idat_over, ended;
 } reader;
 
-uint32_t rst_png_crc(uint32_t crc, const uint8_t *data, size_t size) {
-  /* Four bits at a time, with the polynomial 0xedb88320. */
-  static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-                                     0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-                                     0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
-  crc = ~crc;
-  for (size_t i = 0; i < size; i++) {
-    crc = table[(crc ^ data[i]) & 15] ^ (crc >> 4);
-    crc = table[(crc ^ (uint32_t)(data[i] >> 4)) & 15] ^ (crc >> 4);
-  }
-  return ~crc;
+/* ---- Chunks -------------------------------------------------------------------------------- */
+
+/* A capital first letter: a decoder must not go on without understanding the chunk. */
+static bool is_critical(const chunk *c) {
+  return c->type[0] >= 'A' && c->type[0] <= 'Z';
 }
 
-/* ---- Chunks -------------------------------------------------------------------------------- */
+static rst_status leave_out(const reader *r, const chunk *c, const char *why) {
+  rst_source_warn(r->source, "PNG: chunk %s is left out: %s", c->type, why);
+  return RST_OK;
+}
 
 /* The chunk at r->position, its frame and CRC checked. */
 static rst_status next_chunk(reader *r, chunk *c) {
   const rst_source *s = r->source;
   size_t left = s->size - r->position;
   const uint8_t *p = s->data + r->position;
-  if (left < CHUNK_FRAME)
+  if (left < RST_PNG_CHUNK_FRAME)
     return rst_source_fail(s, "PNG: ends at byte %zu without an IEND chunk (cut off?)", s->size);
   for (int i = 0; i < 4; i++) {
     uint8_t letter = p[4 + i];
@@ -60,13 +52,14 @@ static rst_status next_chunk(reader *r, chunk *c) {
   memcpy(c->type, p + 4, 4);
   c->type[4] = '\0';
   c->size = rst_be32(p);
-  c->data = p + CHUNK_HEADER;
-  if (c->size > left - CHUNK_FRAME)
+  c->data = p + RST_PNG_CHUNK_HEADER;
+  if (c->size > left - RST_PNG_CHUNK_FRAME)
     return rst_source_fail(s, "PNG: chunk %s has %zu bytes, but the file ends after %zu (cut off?)", c->type,
-                           c->size, left - CHUNK_HEADER);
-  if (rst_png_crc(0, p + 4, c->size + 4) != rst_be32(c->data + c->size))
+                           c->size, left - RST_PNG_CHUNK_HEADER);
+  c->damaged = (uint32_t)crc32_z(0, p + 4, c->size + 4) != rst_be32(c->data + c->size);
+  if (c->damaged && is_critical(c))
     return rst_source_fail(s, "PNG: chunk %s is damaged (its CRC is wrong)", c->type);
-  r->position += CHUNK_FRAME + c->size;
+  r->position += RST_PNG_CHUNK_FRAME + c->size;
   return RST_OK;
 }
 
@@ -110,13 +103,17 @@ static rst_status read_ihdr(reader *r, const chunk *c) {
 static rst_status read_plte(reader *r, const chunk *c) {
   const rst_source *s = r->source;
   rst_png *png = &r->png;
-  size_t most = png->color_type == RST_PNG_PALETTE ? (size_t)1 << png->depth : 256;
-  if (r->idat_count != 0) return rst_source_fail(s, "PNG: chunk PLTE after the pixels");
+  const bool needed = png->color_type == RST_PNG_PALETTE;
+  size_t most = needed ? (size_t)1 << png->depth : 256;
+  if (png->idat_count != 0) return leave_out(r, c, "it comes after the pixels");
   if (png->palette_size != 0) return rst_source_fail(s, "PNG: a second PLTE chunk");
-  if (c->size == 0 || c->size % 3 != 0 || c->size / 3 > most)
-    return rst_source_fail(s, "PNG: chunk PLTE has %zu bytes, expected 3 for each of 1 to %zu colours",
-                           c->size, most);
-  png->palette_size = (int)(c->size / 3);
+  if (c->size == 0 || c->size % 3 != 0 || c->size / 3 > 256) {
+    if (!needed) return leave_out(r, c, "its size is wrong");
+    return rst_source_fail(s, "PNG: chunk PLTE has %zu bytes, expected 3 for each of 1 to 256 colours", c->size);
+  }
+  if (c->size / 3 > most)
+    rst_source_warn(s, "PNG: chunk PLTE has %zu colours, of which %d bits reach %zu", c->size / 3, png->depth, most);
+  png->palette_size = (int)(c->size / 3 < most ? c->size / 3 : most);
   for (int i = 0; i < png->palette_size; i++) {
     memcpy(png->palette[i], c->data + 3 * i, 3);
     png->palette[i][3] = 255;
@@ -125,110 +122,64 @@ static rst_status read_plte(reader *r, const chunk *c) {
 }
 
 static rst_status read_trns(reader *r, const chunk *c) {
-  const rst_source *s = r->source;
   rst_png *png = &r->png;
-  if (r->idat_count != 0) return rst_source_fail(s, "PNG: chunk tRNS after the pixels");
-  if (png->transparent) return rst_source_fail(s, "PNG: a second tRNS chunk");
-  png->transparent = true;
+  if (png->idat_count != 0) return leave_out(r, c, "it comes after the pixels");
+  if (png->transparent) return leave_out(r, c, "it is the second one");
   if (png->color_type == RST_PNG_PALETTE) {
-    if (png->palette_size == 0) return rst_source_fail(s, "PNG: chunk tRNS before the palette");
-    if (c->size > (size_t)png->palette_size)
-      return rst_source_fail(s, "PNG: chunk tRNS has %zu bytes, expected at most %d", c->size,
-                             png->palette_size);
+    if (png->palette_size == 0) return leave_out(r, c, "it comes before the palette");
+    if (c->size == 0 || c->size > (size_t)png->palette_size) return leave_out(r, c, "its size is wrong");
     for (size_t i = 0; i < c->size; i++) png->palette[i][3] = c->data[i];
-    return RST_OK;
+  } else {
+    if (png->color_type != RST_PNG_GREY && png->color_type != RST_PNG_RGB)
+      return leave_out(r, c, "the picture has alpha");
+    if (c->size != 2 * (size_t)png->channels) return leave_out(r, c, "its size is wrong");
+    for (int i = 0; i < png->channels; i++) png->transparent_color[i] = (uint16_t)rst_be16(c->data + 2 * i);
   }
-  if (png->color_type != RST_PNG_GREY && png->color_type != RST_PNG_RGB)
-    return rst_source_fail(s, "PNG: chunk tRNS in a picture with alpha");
-  if (c->size != 2 * (size_t)png->channels)
-    return rst_source_fail(s, "PNG: chunk tRNS has %zu bytes, expected %d", c->size, 2 * png->channels);
-  for (int i = 0; i < png->channels; i++) png->transparent_color[i] = (uint16_t)rst_be16(c->data + 2 * i);
+  png->transparent = true;
   return RST_OK;
 }
 
 static rst_status read_idat(reader *r, const chunk *c) {
-  const rst_source *s = r->source;
-  if (r->png.color_type == RST_PNG_PALETTE && r->png.palette_size == 0)
-    return rst_source_fail(s, "PNG: no PLTE chunk before the pixels");
-  if (r->idat_over) return rst_source_fail(s, "PNG: the IDAT chunks are not together");
-  if (r->idat_count == 0) r->first_idat = r->position - CHUNK_FRAME - c->size;
-  r->idat_count++;
-  r->idat_size += c->size; /* no more than the file has */
+  rst_png *png = &r->png;
+  if (png->color_type == RST_PNG_PALETTE && png->palette_size == 0)
+    return rst_source_fail(r->source, "PNG: no PLTE chunk before the pixels");
+  if (r->idat_over) return leave_out(r, c, "it is not together with the others");
+  if (png->idat_count++ == 0) png->idat = c->data - RST_PNG_CHUNK_HEADER;
+  png->idat_size += c->size;
   return RST_OK;
+}
+
+static bool is(const chunk *c, const char *type) {
+  return strcmp(c->type, type) == 0;
 }
 
 static rst_status read_chunk(reader *r, const chunk *c) {
   const rst_source *s = r->source;
-  if (!r->has_header && strcmp(c->type, "IHDR") != 0)
+  if (!r->has_header && !is(c, "IHDR"))
     return rst_source_fail(s, "PNG: the first chunk is %s, expected IHDR", c->type);
-  if (strcmp(c->type, "IDAT") == 0) return read_idat(r, c);
-  if (r->idat_count != 0) r->idat_over = true;
-  if (strcmp(c->type, "IHDR") == 0) return read_ihdr(r, c);
-  if (strcmp(c->type, "PLTE") == 0) return read_plte(r, c);
-  if (strcmp(c->type, "tRNS") == 0) return read_trns(r, c);
-  if (strcmp(c->type, "acTL") == 0)
-    return rst_source_fail(s, "is an animated PNG (APNG), expected a still picture");
-  if (strcmp(c->type, "IEND") == 0) {
+  if (!is(c, "IDAT")) r->idat_over = r->png.idat_count != 0;
+  if (is(c, "IHDR")) return read_ihdr(r, c);
+  if (is(c, "PLTE")) return read_plte(r, c);
+  if (is(c, "IDAT")) return read_idat(r, c);
+  if (is(c, "IEND")) {
     r->ended = true;
-    return r->idat_count != 0 ? RST_OK : rst_source_fail(s, "PNG: no IDAT chunk");
+    return r->png.idat_count != 0 ? RST_OK : rst_source_fail(s, "PNG: no IDAT chunk");
   }
-  /* A capital first letter: a decoder must not go on without understanding the chunk. */
-  if (c->type[0] >= 'A' && c->type[0] <= 'Z')
-    return rst_source_fail(s, "PNG: unknown critical chunk %s", c->type);
+  if (is_critical(c)) return rst_source_fail(s, "PNG: unknown critical chunk %s", c->type);
+  if (c->damaged) return leave_out(r, c, "it is damaged (its CRC is wrong)");
+  if (is(c, "tRNS")) return read_trns(r, c);
+  if (is(c, "acTL")) rst_source_warn(s, "PNG: is animated; only its still picture is read");
+  if (!rst_png_read_metadata(c->type, c->data, c->size, r->image)) return leave_out(r, c, "it cannot be understood");
   return RST_OK;
 }
 
-/* ---- Pixels -------------------------------------------------------------------------------- */
-
-/* The data of all IDAT chunks, which next_chunk has checked, in one piece. */
-static void gather_idat(const reader *r, uint8_t *out) {
-  const uint8_t *p = r->source->data + r->first_idat;
-  for (size_t i = 0; i < r->idat_count; i++) {
-    size_t size = rst_be32(p);
-    memcpy(out, p + CHUNK_HEADER, size);
-    out += size;
-    p += CHUNK_FRAME + size;
-  }
-}
-
-static rst_status inflate_and_unpack(const reader *r, const uint8_t *zlib, uint8_t *raw, size_t raw_size,
-                                     rst_image *image) {
-  const char *reason;
-  if (!rst_stb_inflate(zlib, r->idat_size, raw, raw_size, &reason))
-    return rst_source_fail(r->source, "PNG: the compressed pixels are damaged (%s)", reason);
-  return rst_png_unpack(r->source, &r->png, raw, image);
-}
-
-static rst_status read_pixels(const reader *r, rst_image *image) {
-  const rst_source *s = r->source;
-  size_t raw_size;
-  if (!rst_png_raw_size(&r->png, &raw_size) || raw_size > INT_MAX || r->idat_size > INT_MAX)
-    return rst_source_fail(s, "PNG: has more than 2 GiB of pixels");
-  if (raw_size / MAX_DEFLATE_RATIO > r->idat_size)
-    return rst_source_fail(s, "PNG: %zu bytes of compressed pixels are too few for %zu x %zu", r->idat_size,
-                           r->png.width, r->png.height);
-  uint8_t *gathered = NULL;
-  const uint8_t *zlib = s->data + r->first_idat + CHUNK_HEADER;
-  if (r->idat_count > 1) {
-    zlib = gathered = rst_alloc(r->idat_size, 1);
-    if (gathered == NULL) return rst_fail_memory(s->err, s->path);
-    gather_idat(r, gathered);
-  }
-  uint8_t *raw = rst_alloc(raw_size, 1);
-  rst_status status =
-      raw == NULL ? rst_fail_memory(s->err, s->path) : inflate_and_unpack(r, zlib, raw, raw_size, image);
-  rst_free(raw);
-  rst_free(gathered);
-  return status;
-}
-
 rst_status rst_png_read(const rst_source *source, rst_image *image) {
-  reader r = {.source = source, .position = RST_PNG_SIGNATURE_SIZE};
+  reader r = {.source = source, .image = image, .position = RST_PNG_SIGNATURE_SIZE};
   while (!r.ended) {
     chunk c;
     rst_status status = next_chunk(&r, &c);
     if (status == RST_OK) status = read_chunk(&r, &c);
     if (status != RST_OK) return status;
   }
-  return read_pixels(&r, image);
+  return rst_png_read_pixels(source, &r.png, image);
 }

@@ -204,7 +204,28 @@ static rst_status read_scale(cursor *c, bool *little_endian) {
   if (!ok || digits == 0 || points > 1 || !nonzero)
     return rst_source_fail(s, "PFM: byte %zu: expected a scale other than 0", begin);
   *little_endian = s->data[begin] == '-';
-  return end_header(c);
+  return RST_OK;
+}
+
+/* The end of the header is one byte of white space, or a blank or a carriage return and a line feed: as samples may
+ * look like white space, the size of the file tells. */
+static rst_status end_pfm_header(cursor *c, size_t sample_bytes) {
+  const rst_source *s = c->source;
+  rst_status status = end_header(c);
+  if (status != RST_OK) return status;
+  const bool feed = c->position < s->size && s->data[c->position] == '\n';
+  if (feed && s->data[c->position - 1] != '\n' && s->size - c->position > sample_bytes) c->position++;
+  return RST_OK;
+}
+
+/* Photoshop begins with the top row, and can be told by the line that it gives each side. */
+static bool has_own_line(const cursor *c, size_t begin) {
+  const rst_source *s = c->source;
+  while (begin < s->size && is_space(s->data[begin])) begin++;
+  while (begin < s->size && is_digit(s->data[begin])) begin++;
+  for (; begin < s->size && is_space(s->data[begin]); begin++)
+    if (s->data[begin] == '\n') return true;
+  return false;
 }
 
 rst_status rst_pfm_read(const rst_source *source, rst_image *image) {
@@ -214,13 +235,15 @@ rst_status rst_pfm_read(const rst_source *source, rst_image *image) {
   rst_status status = read_size(&c, &width, &height);
   if (status == RST_OK) status = read_scale(&c, &little_endian);
   if (status == RST_OK) status = rst_source_check_size(source, "PFM", width, height);
+  if (status == RST_OK) status = end_pfm_header(&c, width * height * channels * sizeof(float));
   if (status == RST_OK) status = check_left(&c, width * height * channels * sizeof(float));
   if (status == RST_OK)
     status = rst_source_allocate(source, "PFM", width, height, (int)channels, RST_SAMPLE_F32, image);
   if (status != RST_OK) return status;
   size_t row = width * channels;
-  for (size_t y = 0; y < height; y++) { /* rows from bottom to top */
-    const uint8_t *p = source->data + c.position + (height - 1 - y) * row * sizeof(float);
+  const bool top_first = has_own_line(&c, 2);
+  for (size_t y = 0; y < height; y++) {
+    const uint8_t *p = source->data + c.position + (top_first ? y : height - 1 - y) * row * sizeof(float);
     float *out = (float *)image->samples + y * row;
     for (size_t i = 0; i < row; i++, p += sizeof(float)) {
       uint32_t pattern = little_endian ? rst_le32(p) : rst_be32(p);
@@ -242,7 +265,7 @@ rst_status rst_pfm_write(rst_sink *sink, const rst_image *image) {
     rst_sink_write(sink, header, (size_t)length);
   }
   for (size_t y = image->height; status == RST_OK && y-- > 0;) {
-    rst_image_row(image, y, RST_SAMPLE_F32, false, row);
+    rst_image_row(image, y, RST_SAMPLE_F32, sink->options->background, row);
     for (size_t i = 0; i < n; i++) {
       uint32_t pattern;
       memcpy(&pattern, &row[i], sizeof pattern);

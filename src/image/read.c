@@ -80,6 +80,19 @@ static rst_status read_source(const rst_source *source, rst_image *image) {
   return rst_source_fail(source, "unknown content, expected %s", rst_format_list(list));
 }
 
+/* What EXIF says of how the pixels lie. */
+static rst_status orient(const rst_source *source, rst_image *image) {
+  rst_bytes *exif = &image->metadata[RST_METADATA_EXIF];
+  const int orientation = rst_exif_orientation(exif->data, exif->size);
+  if (orientation == 1) return RST_OK;
+  const uint64_t pixel = (uint64_t)image->channels * rst_sample_size(image->sample);
+  rst_status status = rst_source_check_memory(source, 2 * pixel * image->width * image->height);
+  if (status != RST_OK) return status;
+  if (!rst_image_orient(image, orientation)) return rst_fail_memory(source->err, source->path);
+  rst_exif_reset_orientation(exif->data, exif->size);
+  return RST_OK;
+}
+
 static rst_status read_options(rst_image_read_options *known, const rst_image_read_options *options,
                                rst_error *err) {
   rst_image_read_options_init(known);
@@ -92,6 +105,7 @@ static rst_status decode(const char *name, const void *data, size_t size, const 
   rst_image *made = rst_alloc_zeroed(1, sizeof *made);
   if (made == NULL) return rst_fail_memory(err, name);
   rst_status status = read_source(&source, made);
+  if (status == RST_OK) status = orient(&source, made);
   if (status == RST_OK)
     *image = made;
   else

@@ -154,7 +154,7 @@ rst_status rst_tga_write(rst_sink *sink, const rst_image *image) {
   header[17] = (uint8_t)(TOP_DOWN | (rst_has_alpha(image->channels) ? 8 : 0));
   rst_sink_write(sink, header, sizeof header);
   for (size_t y = 0; y < image->height; y++) {
-    rst_image_row(image, y, RST_SAMPLE_U8, true, row);
+    rst_image_row(image, y, RST_SAMPLE_U8, NULL, row);
     for (size_t x = 0; channels >= 3 && x < width; x++) { /* BGR */
       uint8_t red = row[x * channels];
       row[x * channels] = row[x * channels + 2];

@@ -12,7 +12,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "image/png.h"
+#include <zlib.h>
+
 #include "restormer.h"
 #include "support/pictures.h"
 
@@ -190,7 +191,7 @@ static void mend_png(bytes *b) {
   for (size_t at = 8; at + 12 <= b->size;) {
     size_t size = be32(b->data + at);
     if (size > b->size - at - 12) return;
-    uint32_t crc = rst_png_crc(0, b->data + at + 4, size + 4);
+    uint32_t crc = (uint32_t)crc32_z(0, b->data + at + 4, size + 4);
     for (int i = 0; i < 4; i++) b->data[at + 8 + size + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
     at += 12 + size;
   }
@@ -206,7 +207,7 @@ static void mend_zip(bytes *b) {
     if (local > b->size || b->size - local < LOCAL) continue;
     size_t data = local + LOCAL + le16(b->data + local + 26) + le16(b->data + local + 28);
     if (data > b->size || b->size - data < size) continue;
-    uint32_t crc = rst_png_crc(0, b->data + data, size);
+    uint32_t crc = (uint32_t)crc32_z(0, b->data + data, size);
     for (int i = 0; i < 4; i++) p[16 + i] = b->data[local + 14 + (size_t)i] = (uint8_t)(crc >> 8 * i);
   }
 }

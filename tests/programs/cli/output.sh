@@ -13,6 +13,11 @@ for ending in png jpg bmp tga pfm; do
   rm "full.$ending"
 done
 
+echo '--- a side that the format cannot hold is told before the network runs'
+cp "$TESTS/data/images/wide.png" .
+for ending in jpg tga; do try restormer-cli wide.png wide.$ending; done
+rm wide.png
+
 echo '--- no room for more than a few bytes'
 echo 'what was there before' >out.bmp
 for name in out.bmp new.bmp; do
