@@ -247,7 +247,7 @@ typedef struct rst_architecture {
   bool residual;                  /* the input picture is added to the output */
 } rst_architecture;
 
-typedef struct rst_weights rst_weights; /* an open manifest and its mapped files */
+typedef struct rst_weights rst_weights; /* an open manifest and its files */
 
 typedef struct rst_weights_info {
   size_t struct_size;
@@ -265,7 +265,7 @@ static inline void rst_weights_info_init(rst_weights_info *info) {
   info->struct_size = sizeof *info;
 }
 
-/* Opens a manifest (weights/README.md has the format), maps its files and checks everything but the
+/* Opens a manifest (weights/README.md has the format), opens its files and checks everything but the
  * hashes and the finiteness of the values. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY. */
 rst_status rst_weights_open(const char *manifest_path, rst_weights **weights, rst_error *err);
 void rst_weights_close(rst_weights *weights); /* NULL is allowed */

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,56 +15,6 @@ enum {
   CHUNK_BYTES = 16 << 20, /* read at once, so that a cancelled reading ends soon */
   POLL_MS = 100
 };
-
-/* ---- Mappings ------------------------------------------------------------------------------ */
-
-static rst_status map_descriptor(int fd, const char *path, rst_status status, rst_mapping *mapping,
-                                 rst_error *err) {
-  struct stat st;
-  if (fstat(fd, &st) != 0) return rst_fail_errno(err, status, path, "cannot be examined", errno);
-  if (S_ISDIR(st.st_mode)) return rst_fail(err, status, "%s: is a directory, expected a file", path);
-  if (!S_ISREG(st.st_mode)) return rst_fail(err, status, "%s: is not a regular file", path);
-  if (st.st_size == 0) return RST_OK;
-  if ((uintmax_t)st.st_size > PTRDIFF_MAX) return rst_fail(err, status, "%s: is too large to map", path);
-  void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (data == MAP_FAILED && errno == ENOMEM) return rst_fail_memory(err, path);
-  if (data == MAP_FAILED) return rst_fail_errno(err, status, path, "cannot be mapped", errno);
-  mapping->data = data;
-  mapping->size = (size_t)st.st_size;
-  return RST_OK;
-}
-
-rst_status rst_map_file(const char *path, rst_status status, rst_mapping *mapping, rst_error *err) {
-  *mapping = (rst_mapping){0};
-  /* O_NONBLOCK: opening a pipe that nobody writes to must come back, to be refused. */
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return rst_fail_errno(err, status, path, "cannot be opened", errno);
-  rst_status result = map_descriptor(fd, path, status, mapping, err);
-  close(fd);
-  return result;
-}
-
-void rst_unmap_file(rst_mapping *mapping) {
-  if (mapping->data != NULL) munmap((void *)(uintptr_t)mapping->data, mapping->size);
-  *mapping = (rst_mapping){0};
-}
-
-void rst_mapping_release(const void *data, size_t size) {
-#ifdef MADV_DONTNEED
-  long page_size = sysconf(_SC_PAGESIZE);
-  if (data == NULL || page_size <= 0) return;
-  uintptr_t page = (uintptr_t)page_size, begin = (uintptr_t)data, end = begin + size;
-  if (begin > UINTPTR_MAX - page) return;
-  begin = (begin + page - 1) / page * page;
-  end = end / page * page;
-  if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
-#else
-  (void)data;
-  (void)size;
-#endif
-}
-
-/* ---- In memory ----------------------------------------------------------------------------- */
 
 /* A file being read. */
 typedef struct reader {

@@ -1,10 +1,11 @@
+#include "base/tensor.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/bfloat16.h"
-#include "base/file.h"
-#include "base/tensor.h"
+#include "base/error.h"
 
 static const struct {
   const char *name;
@@ -77,9 +78,9 @@ static float half_to_float(uint16_t half) {
   return from_bits(sign | (is_tiny & tiny) | (~is_tiny & normal));
 }
 
-void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float *out) {
-  const uint8_t *p = (const uint8_t *)tensor->data + first * rst_dtype_size(tensor->dtype);
-  switch (tensor->dtype) {
+void rst_decode(rst_dtype dtype, const void *bytes, size_t count, float *out) {
+  const uint8_t *p = bytes;
+  switch (dtype) {
     case RST_DTYPE_F32:
       for (size_t i = 0; i < count; i++) out[i] = from_bits(load32(p + 4 * i));
       break;
@@ -97,6 +98,59 @@ void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float
   }
 }
 
-void rst_tensor_release(const rst_tensor *tensor) {
-  if (tensor->mapped) rst_mapping_release(tensor->data, tensor->elements * rst_dtype_size(tensor->dtype));
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+/* Makes `first` and as many elements after it as there is room for those that `ahead` holds. */
+static rst_status fill(const rst_tensor *t, rst_read_ahead *ahead, size_t first, rst_error *err) {
+  const size_t size = rst_dtype_size(t->dtype), room = RST_READ_AHEAD / size, left = t->elements - first;
+  ahead->first = first;
+  ahead->count = left < room ? left : room;
+  rst_status status =
+      rst_input_read(t->file, t->offset + (uint64_t)first * size, ahead->bytes, ahead->count * size, err);
+  ahead->tensor = status == RST_OK ? t : NULL;
+  return status;
+}
+
+rst_status rst_tensor_read(const rst_tensor *t, rst_read_ahead *ahead, size_t first, size_t count, float *out,
+                           rst_error *err) {
+  const size_t size = rst_dtype_size(t->dtype);
+  if (t->file == NULL) {
+    rst_decode(t->dtype, (const uint8_t *)t->data + first * size, count, out);
+    return RST_OK;
+  }
+  rst_read_ahead own;
+  own.tensor = NULL;
+  if (ahead == NULL) ahead = &own;
+  while (count > 0) {
+    if (ahead->tensor != t || first < ahead->first || first - ahead->first >= ahead->count) {
+      rst_status status = fill(t, ahead, first, err);
+      if (status != RST_OK) return status;
+    }
+    const size_t skip = first - ahead->first, held = ahead->count - skip, n = count < held ? count : held;
+    rst_decode(t->dtype, ahead->bytes + skip * size, n, out);
+    first += n;
+    count -= n;
+    out += n;
+  }
+  return RST_OK;
+}
+
+static bool all_finite(const float *values, size_t count) {
+  uint32_t bad = 0;
+  for (size_t i = 0; i < count; i++)
+    bad |= (bits_of(values[i]) & 0x7f800000) + 0x00800000; /* the top bit where the exponent is all ones */
+  return bad >> 31 == 0;
+}
+
+rst_status rst_tensor_read_finite(const rst_tensor *t, rst_read_ahead *ahead, const char *where, size_t first,
+                                  size_t count, float *out, rst_error *err) {
+  rst_status status = rst_tensor_read(t, ahead, first, count, out, err);
+  if (status != RST_OK || all_finite(out, count)) return status;
+  size_t i = 0;
+  while (isfinite(out[i])) i++;
+  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: element %zu is %s, expected a finite number", where,
+                  t->name, first + i,
+                  isnan(out[i]) ? "NaN"
+                  : out[i] > 0  ? "Inf"
+                                : "-Inf");
 }

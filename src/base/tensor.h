@@ -2,8 +2,7 @@
 #ifndef RST_BASE_TENSOR_H
 #define RST_BASE_TENSOR_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/input.h"
 
 enum { RST_TENSOR_NAME = 64, RST_TENSOR_DIMS = 4 };
 
@@ -37,8 +36,9 @@ typedef struct rst_tensor {
   int ndim;
   size_t shape[RST_TENSOR_DIMS]; /* 1 beyond ndim */
   size_t elements;
-  const void *data;
-  bool mapped; /* data is in a mapped file */
+  const void *data; /* in memory, or NULL when it is in a file: */
+  const rst_input *file;
+  uint64_t offset; /* of the data in it */
 } rst_tensor;
 
 size_t rst_dtype_size(rst_dtype dtype);      /* bytes */
@@ -47,11 +47,24 @@ static inline bool rst_dtype_is_weight(rst_dtype dtype) {
   return dtype <= RST_DTYPE_F64;
 }
 
-/* out[i] = element first + i of an rst_dtype_is_weight, as float32: exact but for F64, which is rounded (what
- * is too large becomes an infinity). */
-void rst_tensor_read(const rst_tensor *tensor, size_t first, size_t count, float *out);
+/* out[i] = the i-th of `count` elements at `bytes` of an rst_dtype_is_weight, as float32: exact but for F64,
+ * which is rounded (what is too large becomes an infinity). */
+void rst_decode(rst_dtype dtype, const void *bytes, size_t count, float *out);
 
-/* A hint that the tensor will not be read soon: its pages of a mapped file leave the process's memory. */
-void rst_tensor_release(const rst_tensor *tensor);
+/* Read ahead for those who read a tensor in small pieces, one behind the other. A zeroed one is empty. */
+enum { RST_READ_AHEAD = 1 << 14 };
+typedef struct rst_read_ahead {
+  const rst_tensor *tensor; /* what the bytes are of */
+  size_t first, count;      /* elements */
+  uint8_t bytes[RST_READ_AHEAD];
+} rst_read_ahead;
+
+/* out[i] = element first + i, decoded. `ahead` may be NULL. RST_ERROR_WEIGHTS when the file cannot be read,
+ * or is no longer as long as it was. */
+rst_status rst_tensor_read(const rst_tensor *tensor, rst_read_ahead *ahead, size_t first, size_t count,
+                           float *out, rst_error *err);
+/* The same; a value that is NaN or infinite is RST_ERROR_WEIGHTS. `where` begins that message. */
+rst_status rst_tensor_read_finite(const rst_tensor *tensor, rst_read_ahead *ahead, const char *where,
+                                  size_t first, size_t count, float *out, rst_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "model/pack.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -33,22 +34,9 @@ static bool is_filling(const rst_packer *p) {
   return p->base != NULL && p->status == RST_OK;
 }
 
-static bool finite_all(const float *v, size_t n) {
-  uint32_t bad = 0;
-  for (size_t i = 0; i < n; i++) {
-    uint32_t bits;
-    memcpy(&bits, v + i, sizeof bits);
-    bad |= (bits & 0x7f800000) + 0x00800000; /* the top bit where the exponent is all ones */
-  }
-  return bad >> 31 == 0;
-}
-
-static void read_checked(rst_packer *p, const rst_tensor *t, size_t first, size_t count, float *out) {
-  if (p->status != RST_OK) return;
-  rst_tensor_read(t, first, count, out);
-  if (!finite_all(out, count))
-    p->status =
-        rst_fail(p->err, RST_ERROR_WEIGHTS, "%s: tensor %s: a value that is not finite", p->path, t->name);
+static void read_checked(rst_packer *p, rst_read_ahead *ahead, const rst_tensor *t, size_t first,
+                         size_t count, float *out) {
+  if (p->status == RST_OK) p->status = rst_tensor_read_finite(t, ahead, p->path, first, count, out, p->err);
 }
 
 /* The output that becomes column c, or RST_NO_SOURCE where that is padding. */
@@ -86,8 +74,8 @@ static void read_rows(rst_packer *p, panel_source *s, const rst_columns *columns
       memset(row, 0, s->length * sizeof *row);
       continue;
     }
-    read_checked(p, s->weight, (size_t)from * s->length, s->length, row);
-    if (s->bias != NULL) read_checked(p, s->bias, (size_t)from, 1, &s->biases[c]);
+    read_checked(p, &p->weights, s->weight, (size_t)from * s->length, s->length, row);
+    if (s->bias != NULL) read_checked(p, &p->biases, s->bias, (size_t)from, 1, &s->biases[c]);
   }
 }
 
@@ -131,8 +119,27 @@ static void fold_block(const panel_source *s, const ptrdiff_t *ks, size_t count,
   for (; i < count; i++) fold_some(s, ks + i, 1, block + i, sums);
 }
 
-static void pack_panel(const panel_source *s, const ptrdiff_t *ks, const rst_linear *to, size_t panel) {
+/* A value that the elements can hold: what rounds to infinity in bf16 is finite before. */
+static bool fits(const rst_kernels *kernels, float value) {
+  return fabsf(value) < (kernels->precision == RST_PRECISION_BF16 ? 0x1.ffp127f : INFINITY);
+}
+
+/* The column of the first value in the block that the elements cannot hold, or RST_GROUP. */
+static size_t find_overflow(const rst_kernels *kernels, float (*block)[RST_GROUP], size_t count) {
+  size_t bad = 0;
+  for (size_t i = 0; i < count; i++)
+    for (size_t c = 0; c < RST_GROUP; c++) bad += !fits(kernels, block[i][c]);
+  if (bad == 0) return RST_GROUP;
+  for (size_t i = 0; i < count; i++)
+    for (size_t c = 0; c < RST_GROUP; c++)
+      if (!fits(kernels, block[i][c])) return c;
+  return RST_GROUP;
+}
+
+/* RST_GROUP, or the column with a value that is too large. */
+static size_t pack_panel(const panel_source *s, const ptrdiff_t *ks, const rst_linear *to, size_t panel) {
   const rst_kernels *kernels = to->kernels;
+  size_t overflow = RST_GROUP;
   uint8_t *w = (uint8_t *)(uintptr_t)to->w + panel * to->k * RST_GROUP * kernels->element;
   double sums[RST_GROUP] = {0};
   for (size_t first = 0; first < to->k; first += K_BLOCK) {
@@ -140,11 +147,16 @@ static void pack_panel(const panel_source *s, const ptrdiff_t *ks, const rst_lin
     const size_t count = to->k - first < K_BLOCK ? to->k - first : K_BLOCK;
     transpose(s, ks + first, count, block);
     if (s->norm_weight != NULL) fold_block(s, ks + first, count, block, sums);
+    if (overflow == RST_GROUP) overflow = find_overflow(kernels, block, count);
     kernels->pack(block[0], count, w + first * RST_GROUP * kernels->element);
   }
-  if (to->bias == NULL) return;
+  if (to->bias == NULL) return overflow;
   float *bias = (float *)(uintptr_t)to->bias + panel * RST_GROUP;
-  for (size_t c = 0; c < RST_GROUP; c++) bias[c] = (float)((double)s->biases[c] + sums[c]);
+  for (size_t c = 0; c < RST_GROUP; c++) {
+    bias[c] = (float)((double)s->biases[c] + sums[c]);
+    if (!isfinite(bias[c])) overflow = c;
+  }
+  return overflow;
 }
 
 /* Fills `count` matrices of the same rows, the k's of each as s->ks has them. */
@@ -152,7 +164,15 @@ static void pack_panels(rst_packer *p, panel_source *s, const rst_columns *colum
                         size_t count) {
   for (size_t panel = 0; panel < to->panels && p->status == RST_OK; panel++) {
     read_rows(p, s, columns, panel);
-    for (size_t i = 0; i < count && p->status == RST_OK; i++) pack_panel(s, s->ks + i * to->k, &to[i], panel);
+    for (size_t i = 0; i < count && p->status == RST_OK; i++) {
+      const size_t c = pack_panel(s, s->ks + i * to->k, &to[i], panel);
+      if (c < RST_GROUP)
+        p->status = rst_fail(p->err, RST_ERROR_WEIGHTS,
+                             "%s: tensor %s: output %td has a weight that is too large for %s%s", p->path,
+                             s->weight->name, source_of(columns, panel * RST_GROUP + c),
+                             to->kernels->precision == RST_PRECISION_BF16 ? "bf16" : "float32",
+                             s->norm_weight != NULL ? ", times that of the layer norm ahead" : "");
+    }
   }
 }
 
@@ -172,10 +192,10 @@ static bool open_source(rst_packer *p, panel_source *s, size_t layer, const rst_
   if (norm != NULL) {
     float *values = s->values + s->pitch * RST_GROUP;
     t = &p->tensors[norm - p->layers];
-    read_checked(p, t->weight, 0, s->length, values);
+    read_checked(p, NULL, t->weight, 0, s->length, values);
     s->norm_weight = values;
     if (t->bias != NULL) {
-      read_checked(p, t->bias, 0, s->length, values + s->length);
+      read_checked(p, NULL, t->bias, 0, s->length, values + s->length);
       s->norm_bias = values + s->length;
     }
   }
@@ -186,7 +206,6 @@ static bool open_source(rst_packer *p, panel_source *s, size_t layer, const rst_
 static void close_source(panel_source *s) {
   rst_free(s->values);
   rst_free(s->ks);
-  rst_tensor_release(s->weight);
 }
 
 /* ---- Layers -------------------------------------------------------------------------------- */
@@ -241,8 +260,10 @@ rst_depthwise rst_pack_depthwise(rst_packer *p, size_t layer, rst_columns column
     const ptrdiff_t from = source_of(&columns, c);
     float taps[RST_TAPS] = {0}, *group = weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP;
     bias[c] = 0;
-    if (from != RST_NO_SOURCE) read_checked(p, t->weight, (size_t)from * RST_TAPS, RST_TAPS, taps);
-    if (from != RST_NO_SOURCE && t->bias != NULL) read_checked(p, t->bias, (size_t)from, 1, &bias[c]);
+    if (from != RST_NO_SOURCE)
+      read_checked(p, &p->weights, t->weight, (size_t)from * RST_TAPS, RST_TAPS, taps);
+    if (from != RST_NO_SOURCE && t->bias != NULL)
+      read_checked(p, &p->biases, t->bias, (size_t)from, 1, &bias[c]);
     for (size_t tap = 0; tap < RST_TAPS; tap++) group[tap * RST_GROUP] = taps[tap];
   }
   return (rst_depthwise){.weights = weights, .bias = bias, .channels = channels};
@@ -250,6 +271,6 @@ rst_depthwise rst_pack_depthwise(rst_packer *p, size_t layer, rst_columns column
 
 const float *rst_pack_values(rst_packer *p, size_t layer) {
   float *values = take(p, p->layers[layer].out, sizeof *values);
-  if (is_filling(p)) read_checked(p, p->tensors[layer].weight, 0, p->layers[layer].out, values);
+  if (is_filling(p)) read_checked(p, NULL, p->tensors[layer].weight, 0, p->layers[layer].out, values);
   return values;
 }

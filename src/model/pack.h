@@ -52,6 +52,7 @@ struct rst_packer {
   size_t layer_count;
   rst_layer_tensors tensors[RST_MAX_LAYERS];
   const char *path; /* for messages */
+  rst_read_ahead weights, biases;
   uint8_t *base;
   size_t used;       /* bytes */
   rst_status status; /* the first error; nothing is filled after it */

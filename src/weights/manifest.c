@@ -298,7 +298,7 @@ static rst_status read_root(rst_manifest *m, rst_error *err) {
 }
 
 /* What people give by mistake gets a message that helps. */
-static rst_status check_kind(const rst_mapping *text, const char *path, rst_error *err) {
+static rst_status check_kind(const rst_contents *text, const char *path, rst_error *err) {
   char kind[RST_KIND_TEXT];
   if (!rst_file_kind(text->data, text->size, kind)) return RST_OK;
   /* Of these, the JSON reader knows line and column. */
@@ -309,7 +309,7 @@ static rst_status check_kind(const rst_mapping *text, const char *path, rst_erro
                   path, kind);
 }
 
-static void hash_text(const rst_mapping *text, char hex[RST_SHA256_HEX]) {
+static void hash_text(const rst_contents *text, char hex[RST_SHA256_HEX]) {
   rst_sha256 hash;
   uint8_t digest[RST_SHA256_BYTES];
   rst_sha256_init(&hash);
@@ -321,13 +321,14 @@ static void hash_text(const rst_mapping *text, char hex[RST_SHA256_HEX]) {
 rst_status rst_manifest_read(const char *path, rst_manifest *manifest, rst_error *err) {
   *manifest = (rst_manifest){.path = rst_string_copy(path)};
   if (manifest->path == NULL) return rst_fail_memory(err, path);
-  rst_mapping text;
-  rst_status status = rst_map_file(path, RST_ERROR_WEIGHTS, &text, err);
+  const rst_reading reading = {.status = RST_ERROR_WEIGHTS, .limit = RST_JSON_MAX_BYTES};
+  rst_contents text;
+  rst_status status = rst_file_read(path, &reading, &text, err);
   if (status == RST_OK) status = check_kind(&text, path, err);
   if (status == RST_OK)
     status = rst_json_parse((const char *)text.data, text.size, path, &manifest->root, err);
   if (status == RST_OK) hash_text(&text, manifest->sha256);
-  rst_unmap_file(&text);
+  rst_contents_free(&text);
   if (status == RST_OK) status = read_root(manifest, err);
   if (status != RST_OK) rst_manifest_free(manifest);
   return status;

@@ -50,6 +50,10 @@ static rst_status list_tensors(rst_weights *w, rst_error *err) {
   return RST_OK;
 }
 
+static bool is_given(const rst_tensor *tensor) {
+  return tensor->data != NULL || tensor->file != NULL;
+}
+
 /* Finds the place of a tensor that `path` has, and checks that it is free and of that shape. */
 static rst_status find_place(const rst_weights *w, const char *path, const char *name, int ndim,
                              const size_t shape[], rst_tensor **place, rst_error *err) {
@@ -57,7 +61,7 @@ static rst_status find_place(const rst_weights *w, const char *path, const char 
   if (t == NULL)
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %.128s: the model has no tensor of that name", path,
                     name);
-  if (t->data != NULL) return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: given twice", path, t->name);
+  if (is_given(t)) return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: given twice", path, t->name);
   if (t->ndim != ndim || memcmp(t->shape, shape, sizeof t->shape) != 0) {
     char found[RST_SHAPE_TEXT], expected[RST_SHAPE_TEXT];
     rst_shape_text(ndim, shape, found);
@@ -87,8 +91,8 @@ static rst_status open_file(rst_weights *w, size_t index, rst_error *err) {
     status = find_place(w, listed->path, found->name, found->ndim, found->shape, &place, err);
     if (status != RST_OK) break;
     place->dtype = found->dtype;
-    place->data = found->data;
-    place->mapped = true;
+    place->file = found->file;
+    place->offset = found->offset;
   }
   return status;
 }
@@ -188,7 +192,7 @@ static rst_status check_complete(const rst_weights *w, rst_error *err) {
   const char *first = NULL;
   size_t missing = 0;
   for (size_t i = 0; i < w->count; i++) {
-    if (find_tensor(w, w->specs[i].name)->data != NULL) continue;
+    if (is_given(find_tensor(w, w->specs[i].name))) continue;
     if (first == NULL) first = w->specs[i].name;
     missing++;
   }
@@ -260,12 +264,18 @@ void rst_weights_get_info(const rst_weights *weights, rst_weights_info *info) {
 
 /* ---- Hashes and values --------------------------------------------------------------------- */
 
-static rst_status verify_hash(const rst_manifest_file *listed, const rst_safetensors *file, rst_error *err) {
+static rst_status verify_hash(const rst_manifest_file *listed, const rst_input *input, rst_error *err) {
+  enum { PIECE = 1 << 16 };
   rst_sha256 sha;
-  uint8_t digest[RST_SHA256_BYTES];
+  uint8_t piece[PIECE], digest[RST_SHA256_BYTES];
   char found[RST_SHA256_HEX];
   rst_sha256_init(&sha);
-  rst_sha256_update(&sha, file->mapping.data, file->mapping.size);
+  for (uint64_t at = 0; at < input->size; at += PIECE) {
+    const size_t n = input->size - at < PIECE ? (size_t)(input->size - at) : PIECE;
+    rst_status status = rst_input_read(input, at, piece, n, err);
+    if (status != RST_OK) return status;
+    rst_sha256_update(&sha, piece, n);
+  }
   rst_sha256_final(&sha, digest);
   rst_sha256_hex(digest, found);
   if (memcmp(found, listed->sha256, sizeof found) == 0) return RST_OK;
@@ -273,31 +283,24 @@ static rst_status verify_hash(const rst_manifest_file *listed, const rst_safeten
 }
 
 static rst_status verify_values(const rst_tensor *tensor, const char *path, rst_error *err) {
-  enum { PIECE = 1024 };
+  enum { PIECE = 4096 };
   float piece[PIECE];
-  for (size_t first = 0; first < tensor->elements; first += PIECE) {
-    size_t left = tensor->elements - first, count = left < PIECE ? left : PIECE;
-    rst_tensor_read(tensor, first, count, piece);
-    for (size_t i = 0; i < count; i++)
-      if (!isfinite(piece[i]))
-        return rst_fail(err, RST_ERROR_WEIGHTS, "%s: tensor %s: element %zu is %s, expected a finite number",
-                        path, tensor->name, first + i,
-                        isnan(piece[i]) ? "NaN"
-                        : piece[i] > 0  ? "Inf"
-                                        : "-Inf");
+  rst_status status = RST_OK;
+  for (size_t first = 0; first < tensor->elements && status == RST_OK; first += PIECE) {
+    const size_t left = tensor->elements - first, count = left < PIECE ? left : PIECE;
+    status = rst_tensor_read_finite(tensor, NULL, path, first, count, piece, err);
   }
-  return RST_OK;
+  return status;
 }
 
 /* Inline tensors have neither hashes nor, since they were opened, values that are not finite. */
 rst_status rst_weights_verify(const rst_weights *weights, rst_error *err) {
-  for (size_t i = 0; i < weights->manifest.file_count; i++) {
+  rst_status status = RST_OK;
+  for (size_t i = 0; i < weights->manifest.file_count && status == RST_OK; i++) {
     const rst_safetensors *file = &weights->files[i];
-    rst_status status = verify_hash(&weights->manifest.files[i], file, err);
+    status = verify_hash(&weights->manifest.files[i], &file->input, err);
     for (size_t t = 0; t < file->count && status == RST_OK; t++)
       status = verify_values(&file->tensors[t], file->path, err);
-    rst_mapping_release(file->mapping.data, file->mapping.size);
-    if (status != RST_OK) return status;
   }
-  return rst_end(err, RST_OK);
+  return rst_end(err, status);
 }

@@ -261,7 +261,7 @@ static void assert_same_values(const workshop *w, const rst_weights *weights) {
     float *expected = fixture_alloc(spec->elements, sizeof(float));
     float *found = fixture_alloc(spec->elements, sizeof(float));
     random_model_values(&w->model, spec, 0, spec->elements, expected);
-    rst_tensor_read(tensor, 0, spec->elements, found);
+    rst_tensor_read(tensor, NULL, 0, spec->elements, found, NULL);
     assert_memory_equal(found, expected, spec->elements * sizeof(float));
     free(expected);
     free(found);

@@ -366,7 +366,7 @@ static void float64_is_rounded_to_float32(void **state) {
     rst_weights *weights;
     assert_int_equal(rst_weights_open(w->manifest, &weights, NULL), RST_OK);
     float found[108];
-    rst_tensor_read(rst_weights_tensor(weights, "output.weight"), 0, 108, found);
+    rst_tensor_read(rst_weights_tensor(weights, "output.weight"), NULL, 0, 108, found, NULL);
     for (size_t i = 0; i < 108; i++) assert_true(found[i] == (float)values[i]);
     rst_weights_close(weights);
   }

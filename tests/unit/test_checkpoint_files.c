@@ -23,7 +23,7 @@ static void assert_values(const rst_weights *weights, const rst_tensor_spec *spe
   const rst_tensor *tensor = rst_weights_tensor(weights, spec->name);
   float *found = fixture_alloc(spec->elements, sizeof *found);
   assert_non_null(tensor);
-  rst_tensor_read(tensor, 0, spec->elements, found);
+  rst_tensor_read(tensor, NULL, 0, spec->elements, found, NULL);
   for (size_t i = 0; i < spec->elements; i++) {
     int expected = (int)((7 * i + 13 * strlen(spec->name)) % 127) - 63;
     assert_true(found[i] == (float)expected / 64);
@@ -177,7 +177,7 @@ static void storages_are_inflated_only_so_often(void **state) {
                     *two = rst_pickle_storage(&c.pickle, (rst_text){"1", 1});
   const uint8_t *data;
   const size_t allowance = rst_checkpoint_allowance(&c);
-  assert_int_equal(allowance, 64 * c.mapping.size + (1 << 20));
+  assert_int_equal(allowance, 64 * c.file.size + (1 << 20));
   c.inflated = allowance - one->bytes - two->bytes;
   assert_int_equal(rst_checkpoint_data(&c, one, &data, &err), RST_OK);
   assert_int_equal(rst_checkpoint_data(&c, two, &data, &err), RST_OK);
@@ -186,7 +186,7 @@ static void storages_are_inflated_only_so_often(void **state) {
   char message[512];
   snprintf(message, sizeof message,
            "%s: record archive/data/0: %zu bytes, which make more than %zu of a file of %zu bytes", w->input,
-           one->bytes, allowance, c.mapping.size);
+           one->bytes, allowance, c.file.size);
   assert_string_equal(err.message, message);
   rst_checkpoint_close(&c);
   built_free(&b);

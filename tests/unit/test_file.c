@@ -1,4 +1,4 @@
-/* Mapping files, and reading them into memory. */
+/* Reading files into memory. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,69 +12,6 @@
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
 #include "support/scratch.h"
-
-/* ---- Mapping ------------------------------------------------------------------------------- */
-
-static void test_mapping_has_the_bytes_of_the_file(void **state) {
-  (void)state;
-  rst_mapping m;
-  rst_error err;
-  scratch_put_text("f", "hello");
-  assert_int_equal(rst_map_file("f", RST_ERROR_INPUT, &m, &err), RST_OK);
-  assert_int_equal(m.size, 5);
-  assert_memory_equal(m.data, "hello", 5);
-  rst_unmap_file(&m);
-  assert_null(m.data);
-  rst_unmap_file(&m);
-}
-
-static void test_mapping_of_an_empty_file_is_empty(void **state) {
-  (void)state;
-  rst_mapping m;
-  scratch_put_text("f", "");
-  assert_int_equal(rst_map_file("f", RST_ERROR_INPUT, &m, NULL), RST_OK);
-  assert_null(m.data);
-  assert_int_equal(m.size, 0);
-  rst_unmap_file(&m);
-}
-
-static void assert_map_fails(const char *path, const char *message) {
-  rst_mapping m;
-  rst_error err;
-  assert_int_equal(rst_map_file(path, RST_ERROR_WEIGHTS, &m, &err), RST_ERROR_WEIGHTS);
-  assert_string_equal(err.message, message);
-  assert_null(m.data);
-}
-
-static void test_mapping_refuses_what_is_not_a_regular_file(void **state) {
-  (void)state;
-  assert_map_fails("none", "none: cannot be opened: No such file or directory");
-  mkdir("folder", 0777);
-  assert_map_fails("folder", "folder: is a directory, expected a file");
-  assert_map_fails("/dev/null", "/dev/null: is not a regular file");
-  mkfifo("pipe", 0666);
-  assert_map_fails("pipe", "pipe: is not a regular file");
-}
-
-static void test_released_pages_come_back(void **state) {
-  (void)state;
-  enum { SIZE = 1 << 20 };
-  char *text = malloc(SIZE + 1);
-  assert_non_null(text);
-  memset(text, 'x', SIZE);
-  text[SIZE] = '\0';
-  scratch_put_text("f", text);
-  rst_mapping m;
-  assert_int_equal(rst_map_file("f", RST_ERROR_INPUT, &m, NULL), RST_OK);
-  rst_mapping_release(m.data + 1, m.size - 2);
-  assert_memory_equal(m.data, text, SIZE);
-  rst_mapping_release(m.data + 5, 7);
-  rst_mapping_release(NULL, 0);
-  rst_unmap_file(&m);
-  free(text);
-}
-
-/* ---- In memory ----------------------------------------------------------------------------- */
 
 static bool cancel_at_once(void *user) {
   ++*(int *)user;
@@ -235,10 +172,6 @@ static void test_every_failed_allocation_of_a_read_is_out_of_memory(void **state
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_enter, scratch_leave)
   const struct CMUnitTest tests[] = {
-      TEST(test_mapping_has_the_bytes_of_the_file),
-      TEST(test_mapping_of_an_empty_file_is_empty),
-      TEST(test_mapping_refuses_what_is_not_a_regular_file),
-      TEST(test_released_pages_come_back),
       TEST(test_read_has_the_bytes_of_files_of_all_sizes),
       TEST(test_read_takes_pipes_and_standard_input),
       TEST(test_read_refuses_with_a_reason),

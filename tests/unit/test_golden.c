@@ -90,7 +90,7 @@ static void fetch(void *user, const char *name, size_t elements, double *out) {
   assert_non_null(tensor);
   assert_int_equal(tensor->elements, elements);
   float *values = fixture_alloc(elements, sizeof *values);
-  rst_tensor_read(tensor, 0, elements, values);
+  rst_tensor_read(tensor, NULL, 0, elements, values, NULL);
   for (size_t i = 0; i < elements; i++) out[i] = (double)values[i];
   free(values);
 }

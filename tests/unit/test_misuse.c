@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/cmocka_all.h"
 #include "support/model_fixture.h"
@@ -163,37 +164,24 @@ static void instruction_sets_that_are_not_there(void **state) {
 
 /* Puts bytes at the first element of a tensor in the safetensors file beside the manifest, and packs the
  * model. */
+static void put_first(const char *manifest, const char *tensor, const void *value) {
+  rst_weights *weights;
+  rst_error err;
+  if (rst_weights_open(manifest, &weights, &err) != RST_OK) fail_msg("%s", err.message);
+  const rst_tensor *t = rst_weights_tensor(weights, tensor);
+  assert_non_null(t);
+  FILE *f = fopen(t->file->path, "r+b");
+  assert_non_null(f);
+  assert_int_equal(fseek(f, (long)t->offset, SEEK_SET), 0);
+  assert_int_equal(fwrite(value, sizeof(float), 1, f), 1);
+  assert_int_equal(fclose(f), 0);
+  rst_weights_close(weights);
+}
+
 static rst_status create_damaged(const char *manifest, const char *tensor, const void *value,
                                  rst_error *err) {
   rst_weights *weights;
-  if (rst_weights_open(manifest, &weights, err) != RST_OK) fail_msg("%s", err->message);
-  const rst_tensor *t = rst_weights_tensor(weights, tensor);
-  assert_non_null(t);
-  float first;
-  memcpy(&first, t->data, sizeof first);
-
-  /* The mapping starts with the length of the header, the data follows the header: find the place in the
-   * file. */
-  char file[1024];
-  snprintf(file, sizeof file, "%.*s.safetensors", (int)(strlen(manifest) - strlen(".json")), manifest);
-  FILE *f = fopen(file, "r+b");
-  assert_non_null(f);
-  uint8_t length[8];
-  assert_int_equal(fread(length, 1, 8, f), 8);
-  size_t header = 0;
-  for (size_t i = 8; i-- > 0;) header = header << 8 | length[i];
-  const rst_tensor *start =
-      rst_weights_tensor(weights, "patch_embed.proj.weight"); /* the first in the file */
-  const long at = (long)(8 + header + (size_t)((const char *)t->data - (const char *)start->data));
-  rst_weights_close(weights);
-  float there;
-  fseek(f, at, SEEK_SET);
-  assert_int_equal(fread(&there, sizeof there, 1, f), 1);
-  assert_memory_equal(&there, &first, sizeof first);
-  fseek(f, at, SEEK_SET);
-  assert_int_equal(fwrite(value, sizeof(float), 1, f), 1);
-  assert_int_equal(fclose(f), 0);
-
+  put_first(manifest, tensor, value);
   rst_model *model = rgb;
   if (rst_weights_open(manifest, &weights, err) != RST_OK) fail_msg("%s", err->message);
   const rst_status status = rst_model_create(weights, NULL, &model, err);
@@ -233,9 +221,83 @@ static void weights_that_are_not_finite(void **state) {
     snprintf(path, sizeof path, "%s/w.json", folder);
     rst_error err;
     if (random_model_write(&weights, path, &err) != RST_OK) fail_msg("%s", err.message);
-    snprintf(message, sizeof message, "%s: tensor %s: a value that is not finite", path, tensors[i]);
     const float values[] = {NAN, INFINITY, -INFINITY};
+    const char *const names[] = {"NaN", "Inf", "-Inf"};
+    snprintf(message, sizeof message, "%s: tensor %s: element 0 is %s, expected a finite number", path,
+             tensors[i], names[i % 3]);
     expect_error(create_damaged(path, tensors[i], &values[i % 3], &err), &err, RST_ERROR_WEIGHTS, message);
+    fixture_remove_folder(folder);
+  }
+  random_model_free(&weights);
+}
+
+/* Between opening and packing, by another process. */
+static void weights_that_are_cut_short(void **state) {
+  (void)state;
+  const rst_architecture a = architecture_small(4, 2);
+  random_model model = fixture_random(&a, 2);
+  char *folder = fixture_folder(), path[512];
+  rst_error err;
+  rst_weights *weights;
+  rst_model *packed = rgb;
+  snprintf(path, sizeof path, "%s/w.json", folder);
+  if (random_model_write(&model, path, &err) != RST_OK) fail_msg("%s", err.message);
+  assert_int_equal(rst_weights_open(path, &weights, &err), RST_OK);
+  const rst_tensor *t = rst_weights_tensor(weights, "refinement.0.ffn.project_in.weight");
+  assert_int_equal(truncate(t->file->path, (off_t)t->offset), 0);
+  assert_int_equal(rst_model_create(weights, NULL, &packed, &err), RST_ERROR_WEIGHTS);
+  assert_null(packed);
+  assert_non_null(strstr(err.message, "w.safetensors: was cut short while it was read: it ends at byte "));
+  assert_int_equal(rst_weights_verify(weights, &err), RST_ERROR_WEIGHTS);
+  assert_non_null(strstr(err.message, "w.safetensors: was cut short while it was read: it ends at byte "));
+  rst_weights_close(weights);
+  random_model_free(&model);
+  fixture_remove_folder(folder);
+}
+
+/* A product of the layer norm's weight and the matrix ahead that float32 cannot hold, and weights that bf16,
+ * which has as large an exponent, rounds to infinity. */
+static void weights_that_are_too_large(void **state) {
+  (void)state;
+  const struct {
+    const char *tensor;
+    float value;
+    rst_precision precision;
+    const char *message;
+  } cases[] = {{"output.weight", 3.396e38f, RST_PRECISION_F32, ""},
+               {"output.weight", 0x1.fefffep127f, RST_PRECISION_BF16, ""}, /* the last that is rounded down */
+               {"output.weight", 0x1.ffp127f, RST_PRECISION_BF16,
+                "tensor output.weight: output 0 has a weight that is too large for bf16"},
+               {"output.weight", -3.397e38f, RST_PRECISION_BF16,
+                "tensor output.weight: output 0 has a weight that is too large for bf16"},
+               {"encoder_level1.0.ffn.project_in.weight", 3.4e38f, RST_PRECISION_F32,
+                "tensor encoder_level1.0.ffn.project_in.weight: output 0 has a weight that is too large for "
+                "float32, times that "
+                "of the layer norm ahead"}};
+  const rst_architecture a = architecture_small(4, 2);
+  random_model weights = fixture_random(&a, 2);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char *folder = fixture_folder(), path[512], message[1024];
+    const float two = 2;
+    rst_error err = {.message = ""};
+    snprintf(path, sizeof path, "%s/w.json", folder);
+    if (random_model_write(&weights, path, &err) != RST_OK) fail_msg("%s", err.message);
+    /* In norm2, too, where that is ahead: 2 times 3.4e38 is no float32. */
+    if (strstr(cases[i].tensor, "project_in") != NULL)
+      put_first(path, "encoder_level1.0.norm2.body.weight", &two);
+    put_first(path, cases[i].tensor, &cases[i].value);
+    rst_weights *open;
+    assert_int_equal(rst_weights_open(path, &open, &err), RST_OK);
+    rst_model_options options;
+    rst_model_options_init(&options);
+    options.precision = cases[i].precision;
+    rst_model *model;
+    const rst_status status = rst_model_create(open, &options, &model, &err);
+    snprintf(message, sizeof message, "%s: %s", path, cases[i].message);
+    assert_int_equal(status, cases[i].message[0] == '\0' ? RST_OK : RST_ERROR_WEIGHTS);
+    assert_string_equal(err.message, cases[i].message[0] == '\0' ? "" : message);
+    rst_model_free(model);
+    rst_weights_close(open);
     fixture_remove_folder(folder);
   }
   random_model_free(&weights);
@@ -268,7 +330,8 @@ static void pictures_that_do_not_fit(void **state) {
   expect_picture_error(dual, &picture, &empty, RST_ERROR_USAGE, "the right picture is empty");
   expect_picture_error(dual, &empty, &picture, RST_ERROR_USAGE, "the left picture is empty");
   expect_picture_error(odd, &picture, NULL, RST_ERROR_USAGE,
-                       "the model takes 2 channels and gives 5, expected 1 or 3 and 1 or 3");
+                       "the model makes 5 channels of 2, but a picture is grey or RGB, beside its alpha: "
+                       "only a program that fills the channels itself, with rst_restore, can run this model");
   expect_picture_error(dual, &picture, NULL, RST_ERROR_USAGE,
                        "the model needs the right view of a dual-pixel picture");
   expect_picture_error(rgb, &picture, &picture, RST_ERROR_USAGE,
@@ -293,6 +356,8 @@ int main(void) {
       cmocka_unit_test(pictures_beyond_memory),
       cmocka_unit_test(instruction_sets_that_are_not_there),
       cmocka_unit_test(weights_that_are_not_finite),
+      cmocka_unit_test(weights_that_are_cut_short),
+      cmocka_unit_test(weights_that_are_too_large),
       cmocka_unit_test(pictures_that_do_not_fit),
   };
   return cmocka_run_group_tests(tests, make_models, free_models);

@@ -79,7 +79,7 @@ static void check_file(const random_model *model, bool in_manifest) {
     assert_int_equal(tensor->elements, spec->elements);
     float *found = fixture_alloc(spec->elements, sizeof *found);
     float *expected = fixture_alloc(spec->elements, sizeof *expected);
-    rst_tensor_read(tensor, 0, spec->elements, found);
+    rst_tensor_read(tensor, NULL, 0, spec->elements, found, NULL);
     random_model_values(model, spec, 0, spec->elements, expected);
     assert_memory_equal(found, expected, spec->elements * sizeof *found);
     free(found);

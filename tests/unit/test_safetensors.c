@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "support/cmocka_all.h"
@@ -32,7 +33,7 @@ static void assert_refused(const char *message) {
                    RST_ERROR_WEIGHTS);
   assert_string_equal(err.message, message);
   assert_null(file.tensors);
-  assert_null(file.mapping.data);
+  assert_null(file.path);
 }
 
 /* ---- Sound files --------------------------------------------------------------------------- */
@@ -43,6 +44,12 @@ static const char sound[] =
     "\"empty\":{\"dtype\":\"F32\",\"shape\":[4,0],\"data_offsets\":[24,24]},"
     "\"full\":{\"dtype\":\"F32\",\"shape\":[2,3,1,1],\"data_offsets\":[0,24]},"
     "\"scalar\":{\"dtype\":\"BF16\",\"shape\":[],\"data_offsets\":[30,32]}}  ";
+
+static int byte_of(const rst_tensor *tensor, size_t index) {
+  uint8_t byte;
+  assert_int_equal(rst_input_read(tensor->file, tensor->offset + index, &byte, 1, NULL), RST_OK);
+  return byte;
+}
 
 static void test_tensors_are_found_in_place(void **state) {
   (void)state;
@@ -60,14 +67,15 @@ static void test_tensors_are_found_in_place(void **state) {
   assert_int_equal(t[0].shape[0], 2);
   assert_int_equal(t[0].shape[1], 3);
   assert_int_equal(t[0].elements, 6);
-  assert_ptr_equal(t[0].data, file.mapping.data + 8 + strlen(sound));
-  assert_int_equal(((const uint8_t *)t[0].data)[5], 5);
+  assert_int_equal(t[0].offset, 8 + strlen(sound));
+  assert_ptr_equal(t[0].file, &file.input);
+  assert_int_equal(byte_of(&t[0], 5), 5);
   assert_string_equal(t[1].name, "empty");
   assert_int_equal(t[1].elements, 0);
   assert_string_equal(t[2].name, "half");
   assert_int_equal(t[2].dtype, RST_DTYPE_F16);
   assert_int_equal(t[2].shape[1], 1);
-  assert_int_equal(((const uint8_t *)t[2].data)[0], 24);
+  assert_int_equal(byte_of(&t[2], 0), 24);
   assert_string_equal(t[3].name, "scalar");
   assert_int_equal(t[3].dtype, RST_DTYPE_BF16);
   assert_int_equal(t[3].ndim, 0);
@@ -84,12 +92,57 @@ static void test_unaligned_data_and_no_tensors_are_allowed(void **state) {
   assert_int_equal(rst_safetensors_open("t.safetensors", RST_ANY_BYTES, RST_SAFETENSORS_WEIGHTS, &file, &err),
                    RST_OK);
   float value;
-  rst_tensor_read(&file.tensors[0], 0, 1, &value);
+  rst_tensor_read(&file.tensors[0], NULL, 0, 1, &value, NULL);
   assert_true(value == 0x1.04020p-121f);
   rst_safetensors_close(&file);
   put_sound("{}", 0);
   assert_int_equal(rst_safetensors_open("t.safetensors", 10, RST_SAFETENSORS_WEIGHTS, &file, &err), RST_OK);
   assert_int_equal(file.count, 0);
+  rst_safetensors_close(&file);
+}
+
+/* The same file in memory, at the end of its allocation: AddressSanitizer sees reads beyond it. */
+static void test_a_file_in_memory(void **state) {
+  (void)state;
+  rst_safetensors file;
+  rst_error err;
+  const size_t size = 8 + strlen(sound) + 32;
+  uint8_t *data = malloc(size);
+  assert_non_null(data);
+  put_sound(sound, 32);
+  FILE *f = fopen("t.safetensors", "rb");
+  assert_non_null(f);
+  assert_int_equal(fread(data, 1, size, f), size);
+  assert_int_equal(fclose(f), 0);
+  assert_int_equal(rst_safetensors_scan("x", data, size, RST_SAFETENSORS_WEIGHTS, &file, &err), RST_OK);
+  assert_int_equal(file.count, 4);
+  assert_ptr_equal(file.tensors[0].data, data + 8 + strlen(sound));
+  assert_null(file.tensors[0].file);
+  rst_safetensors_close(&file);
+  assert_int_equal(rst_safetensors_scan("x", data, size - 1, RST_SAFETENSORS_WEIGHTS, &file, &err),
+                   RST_ERROR_WEIGHTS);
+  assert_string_equal(err.message,
+                      "x: tensor scalar: data_offsets [30, 32], expected a range inside the file's 31 data "
+                      "bytes (is it cut short?)");
+  free(data);
+}
+
+/* Another process cuts the file: what is missing is an error, what is there can still be read. */
+static void test_a_file_that_is_cut_short_while_it_is_open(void **state) {
+  (void)state;
+  rst_safetensors file;
+  rst_error err;
+  float values[6];
+  put_sound(sound, 32);
+  assert_int_equal(rst_safetensors_open("t.safetensors", RST_ANY_BYTES, RST_SAFETENSORS_WEIGHTS, &file, &err),
+                   RST_OK);
+  assert_int_equal(truncate("t.safetensors", (off_t)(8 + strlen(sound) + 22)), 0);
+  assert_int_equal(rst_tensor_read(&file.tensors[0], NULL, 0, 6, values, &err), RST_ERROR_WEIGHTS);
+  char message[128];
+  snprintf(message, sizeof message,
+           "t.safetensors: was cut short while it was read: it ends at byte %zu of %zu",
+           8 + strlen(sound) + 22, 8 + strlen(sound) + 32);
+  assert_string_equal(err.message, message);
   rst_safetensors_close(&file);
 }
 
@@ -263,7 +316,7 @@ static rst_status open_and_close(void *user, rst_error *err) {
 static void test_missing_memory_is_reported(void **state) {
   (void)state;
   put_sound(sound, 32);
-  assert_int_equal(fail_each_alloc(open_and_close, NULL), 3);
+  assert_int_equal(fail_each_alloc(open_and_close, NULL), 5);
 }
 
 int main(void) {
@@ -271,6 +324,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       SCRATCH_TEST(test_tensors_are_found_in_place),
       SCRATCH_TEST(test_unaligned_data_and_no_tensors_are_allowed),
+      SCRATCH_TEST(test_a_file_in_memory),
+      SCRATCH_TEST(test_a_file_that_is_cut_short_while_it_is_open),
       SCRATCH_TEST(test_files_that_are_none_are_refused),
       SCRATCH_TEST(test_header_lengths_beyond_the_file_are_refused),
       SCRATCH_TEST(test_headers_that_are_not_json_are_refused),

@@ -1,8 +1,11 @@
 /* Reading values: float16 and bfloat16 become float32 exactly. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/cmocka_all.h"
+#include "support/scratch.h"
 #include "weights/weights.h"
 
 static uint32_t bits_of(float value) {
@@ -16,7 +19,7 @@ static float read_one(rst_dtype dtype, uint32_t bits) {
   uint8_t bytes[5] = {0, (uint8_t)bits, (uint8_t)(bits >> 8), (uint8_t)(bits >> 16), (uint8_t)(bits >> 24)};
   rst_tensor tensor = {.dtype = dtype, .elements = 1, .data = bytes + 1};
   float value;
-  rst_tensor_read(&tensor, 0, 1, &value);
+  rst_tensor_read(&tensor, NULL, 0, 1, &value, NULL);
   return value;
 }
 
@@ -69,7 +72,7 @@ static void test_doubles_are_rounded_to_the_nearest_float(void **state) {
     memcpy(bytes + 1, &cases[i].value, 8);
     const rst_tensor tensor = {.dtype = RST_DTYPE_F64, .elements = 1, .data = bytes + 1};
     float value;
-    rst_tensor_read(&tensor, 0, 1, &value);
+    rst_tensor_read(&tensor, NULL, 0, 1, &value, NULL);
     assert_true(value == cases[i].rounded);
   }
 }
@@ -79,8 +82,63 @@ static void test_a_part_of_a_tensor_is_read(void **state) {
   static const uint8_t halves[] = {0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44}; /* 1, 2, 3, 4 */
   rst_tensor tensor = {.dtype = RST_DTYPE_F16, .elements = 4, .data = halves};
   float values[3] = {0, 0, 9};
-  rst_tensor_read(&tensor, 1, 2, values);
+  rst_tensor_read(&tensor, NULL, 1, 2, values, NULL);
   assert_true(values[0] == 2 && values[1] == 3 && values[2] == 9);
+}
+
+/* A tensor in a file, 6 bytes from its beginning: element i is i. */
+static rst_tensor file_tensor(rst_input *input, size_t elements) {
+  uint8_t *bytes = malloc(6 + 4 * elements);
+  assert_non_null(bytes);
+  for (size_t i = 0; i < elements; i++) {
+    const float value = (float)i;
+    memcpy(bytes + 6 + 4 * i, &value, 4);
+  }
+  scratch_put("t", bytes, 6 + 4 * elements);
+  free(bytes);
+  assert_int_equal(rst_input_open("t", input, NULL), RST_OK);
+  return (rst_tensor){.name = "x", .dtype = RST_DTYPE_F32, .elements = elements, .file = input, .offset = 6};
+}
+
+static void test_pieces_of_a_file_in_any_order(void **state) {
+  (void)state;
+  enum { ELEMENTS = 20000 };
+  static float values[ELEMENTS];
+  static rst_read_ahead ahead;
+  rst_input input;
+  const rst_tensor tensor = file_tensor(&input, ELEMENTS);
+  static const size_t places[][2] = {{0, 1},     {1, 9},        {10, 4096}, {19999, 1},    {0, ELEMENTS},
+                                     {5000, 10}, {4999, 10000}, {3, 3},     {ELEMENTS, 0}, {4095, 2}};
+  for (int with = 0; with < 2; with++)
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+      memset(values, 0, sizeof values);
+      assert_int_equal(
+          rst_tensor_read(&tensor, with ? &ahead : NULL, places[i][0], places[i][1], values, NULL), RST_OK);
+      for (size_t k = 0; k < places[i][1]; k++) assert_true(values[k] == (float)(places[i][0] + k));
+    }
+  rst_input_close(&input);
+}
+
+static void test_a_value_that_is_not_finite_is_named(void **state) {
+  (void)state;
+  float values[40] = {0}, out[40];
+  const rst_tensor tensor = {.name = "x", .dtype = RST_DTYPE_F32, .elements = 40, .data = values};
+  const struct {
+    float value;
+    const char *name;
+  } cases[] = {{NAN, "NaN"}, {INFINITY, "Inf"}, {-INFINITY, "-Inf"}};
+  assert_int_equal(rst_tensor_read_finite(&tensor, NULL, "w.json", 0, 40, out, NULL), RST_OK);
+  for (size_t i = 0; i < 3; i++) {
+    rst_error err;
+    char message[128];
+    values[37] = cases[i].value;
+    values[38] = NAN;
+    assert_int_equal(rst_tensor_read_finite(&tensor, NULL, "w.json", 0, 37, out, NULL), RST_OK);
+    assert_int_equal(rst_tensor_read_finite(&tensor, NULL, "w.json", 30, 10, out, &err), RST_ERROR_WEIGHTS);
+    snprintf(message, sizeof message, "w.json: tensor x: element 37 is %s, expected a finite number",
+             cases[i].name);
+    assert_string_equal(err.message, message);
+  }
 }
 
 static void test_types_have_the_names_of_safetensors(void **state) {
@@ -100,6 +158,8 @@ int main(void) {
       cmocka_unit_test(test_floats_keep_their_bits),
       cmocka_unit_test(test_doubles_are_rounded_to_the_nearest_float),
       cmocka_unit_test(test_a_part_of_a_tensor_is_read),
+      cmocka_unit_test_setup_teardown(test_pieces_of_a_file_in_any_order, scratch_enter, scratch_leave),
+      cmocka_unit_test(test_a_value_that_is_not_finite_is_named),
       cmocka_unit_test(test_types_have_the_names_of_safetensors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,7 +75,7 @@ static float value_of(const rst_weights *weights, const char *name, size_t index
   const rst_tensor *tensor = rst_weights_tensor(weights, name);
   float value;
   assert_non_null(tensor);
-  rst_tensor_read(tensor, index, 1, &value);
+  rst_tensor_read(tensor, NULL, index, 1, &value, NULL);
   return value;
 }
 

@@ -233,7 +233,7 @@ static void every_value_comes_back_in_every_type(void **state) {
             *found = fixture_alloc(spec->elements, sizeof(float));
       random_model_values(&s->model, spec, 0, spec->elements, expected);
       assert_int_equal(tensor->dtype, types[t]);
-      rst_tensor_read(tensor, 0, spec->elements, found);
+      rst_tensor_read(tensor, NULL, 0, spec->elements, found, NULL);
       assert_memory_equal(found, expected, spec->elements * sizeof(float));
       free(expected);
       free(found);
@@ -407,7 +407,7 @@ static void tensors_that_are_there_are_never_overwritten(void **state) {
   for (size_t i = 0; i < 2; i++) {
     rst_weights *weights = open_weights(manifests[i]);
     float value;
-    rst_tensor_read(rst_weights_tensor(weights, "output.weight"), 0, 1, &value);
+    rst_tensor_read(rst_weights_tensor(weights, "output.weight"), NULL, 0, 1, &value, NULL);
     assert_int_equal(value == 0.25f, i == 1);
     assert_int_equal(rst_weights_verify(weights, NULL), RST_OK);
     rst_weights_close(weights);

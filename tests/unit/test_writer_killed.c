@@ -91,7 +91,7 @@ static bool is_there(const random_model *model) {
   assert_int_equal(rst_weights_verify(weights, NULL), RST_OK);
   float found, expected;
   const rst_tensor_spec *spec = &model->specs[0];
-  rst_tensor_read(rst_weights_tensor(weights, spec->name), 0, 1, &found);
+  rst_tensor_read(rst_weights_tensor(weights, spec->name), NULL, 0, 1, &found, NULL);
   random_model_values(model, spec, 0, 1, &expected);
   rst_weights_close(weights);
   return found == expected;

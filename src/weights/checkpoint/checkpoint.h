@@ -9,7 +9,7 @@
 
 typedef struct rst_checkpoint {
   const char *path; /* the caller's */
-  rst_mapping mapping;
+  rst_contents file;
   rst_pickle pickle;     /* all values */
   const rst_value *root; /* what the checkpoint holds; of safetensors, a dict of its tensors */
   rst_safetensors safetensors;

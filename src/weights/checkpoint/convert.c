@@ -40,12 +40,6 @@ static size_t place_of(const rst_tensor_view *view, size_t index) {
   return place;
 }
 
-/* A run of elements that lie one after the other. */
-static void read_run(const rst_tensor_view *view, const uint8_t *p, size_t count, float *out) {
-  const rst_tensor run = {.dtype = view->dtype, .data = p};
-  rst_tensor_read(&run, 0, count, out);
-}
-
 static rst_status read_values(void *user, size_t index, const rst_tensor_spec *spec, size_t first,
                               size_t count, float *out, rst_error *err) {
   (void)spec;
@@ -57,10 +51,11 @@ static rst_status read_values(void *user, size_t index, const rst_tensor_spec *s
   size_t size = rst_dtype_size(view->dtype);
   data += view->start + view->offset * size;
   if (is_contiguous(view)) {
-    read_run(view, data + first * size, count, out);
+    rst_decode(view->dtype, data + first * size, count, out);
     return RST_OK;
   }
-  for (size_t i = 0; i < count; i++) read_run(view, data + place_of(view, first + i) * size, 1, &out[i]);
+  for (size_t i = 0; i < count; i++)
+    rst_decode(view->dtype, data + place_of(view, first + i) * size, 1, &out[i]);
   return RST_OK;
 }
 
@@ -135,7 +130,7 @@ static rst_status check_growth(const conversion *c, rst_error *err) {
   for (size_t i = 0; i < c->count; i++) parameters += c->specs[i].elements;
   if (parameters <= allowance / sizeof(float)) return RST_OK;
   return rst_fail(err, RST_ERROR_WEIGHTS, "%s: %zu parameters, expected at most %zu in a file of %zu bytes",
-                  c->checkpoint.path, parameters, allowance / sizeof(float), c->checkpoint.mapping.size);
+                  c->checkpoint.path, parameters, allowance / sizeof(float), c->checkpoint.file.size);
 }
 
 static rst_status open_conversion(conversion *c, const char *path, const rst_convert_options *options,

@@ -15,7 +15,7 @@ static const char MAGIC[10] = {0x6c, (char)0xfc, (char)0x9c, 0x46, (char)0xf9,
 static rst_status next(rst_checkpoint *c, size_t *pos, const rst_value **value, rst_error *err) {
   size_t used;
   rst_status status =
-      rst_pickle_read(&c->pickle, c->mapping.data + *pos, c->mapping.size - *pos, value, &used, err);
+      rst_pickle_read(&c->pickle, c->file.data + *pos, c->file.size - *pos, value, &used, err);
   *pos += used;
   return status;
 }
@@ -46,15 +46,15 @@ static rst_status read_preamble(rst_checkpoint *c, size_t *pos, rst_error *err) 
   return RST_OK;
 }
 
-/* Points the storage into the mapping. */
+/* Points the storage into the file. */
 static rst_status place_storage(rst_checkpoint *c, rst_text key, size_t *pos, rst_error *err) {
   int shown = rst_text_shown(key);
   rst_storage *storage = rst_pickle_storage(&c->pickle, key);
   if (storage == NULL || storage->data != NULL)
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: storage %.*s is %s", c->path, shown, key.bytes,
                     storage == NULL ? "listed, but no tensor uses it" : "listed twice");
-  const uint8_t *p = c->mapping.data + *pos;
-  size_t left = c->mapping.size - *pos;
+  const uint8_t *p = c->file.data + *pos;
+  size_t left = c->file.size - *pos;
   if (left < 8 || left - 8 < storage->bytes)
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: ends in the middle of storage %.*s", c->path, shown,
                     key.bytes);

@@ -43,7 +43,8 @@ static rst_status make_tensor(rst_pickle *pickle, const rst_tensor *tensor, rst_
 rst_status rst_checkpoint_open_safetensors(rst_checkpoint *c, rst_error *err) {
   rst_pickle *pickle = &c->pickle;
   rst_value *dict = NULL, *key, *value;
-  rst_status status = rst_safetensors_open(c->path, RST_ANY_BYTES, RST_SAFETENSORS_ANY, &c->safetensors, err);
+  rst_status status =
+      rst_safetensors_scan(c->path, c->file.data, c->file.size, RST_SAFETENSORS_ANY, &c->safetensors, err);
   if (status == RST_OK) status = rst_value_new(&pickle->heap, c->path, RST_VALUE_DICT, &dict, err);
   for (size_t i = 0; status == RST_OK && i < c->safetensors.count; i++) {
     const rst_tensor *tensor = &c->safetensors.tensors[i];

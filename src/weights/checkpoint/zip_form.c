@@ -49,7 +49,7 @@ static rst_status read_record(rst_checkpoint *c, const char *name, size_t expect
   if (st.size > allowance - c->inflated)
     return rst_fail(err, RST_ERROR_WEIGHTS,
                     "%s: record %s: %llu bytes, which make more than %zu of a file of %zu bytes", c->path,
-                    name, (unsigned long long)st.size, allowance, c->mapping.size);
+                    name, (unsigned long long)st.size, allowance, c->file.size);
   c->inflated += (size_t)st.size;
   zip_file_t *file = zip_fopen_index(c->zip, st.index, 0);
   if (file == NULL) return fail_record(c, name, zip_strerror(c->zip), err);
@@ -126,7 +126,7 @@ static rst_status check_byte_order(rst_checkpoint *c, rst_error *err) {
 static rst_status open_archive(rst_checkpoint *c, rst_error *err) {
   zip_error_t reason;
   zip_error_init(&reason);
-  zip_source_t *source = zip_source_buffer_create(c->mapping.data, c->mapping.size, 0, &reason);
+  zip_source_t *source = zip_source_buffer_create(c->file.data, c->file.size, 0, &reason);
   if (source != NULL) {
     c->zip = zip_open_from_source(source, ZIP_RDONLY, &reason);
     if (c->zip == NULL) zip_source_free(source);
