@@ -172,7 +172,7 @@ static void storages_are_inflated_only_so_often(void **state) {
   write_zip(&b, w->input, &(zip_options){.deflate = true});
   rst_checkpoint c;
   rst_error err = {.message = ""};
-  assert_int_equal(rst_checkpoint_open(w->input, &c, &err), RST_OK);
+  assert_int_equal(rst_checkpoint_open(w->input, NULL, NULL, &c, &err), RST_OK);
   const rst_storage *one = rst_pickle_storage(&c.pickle, (rst_text){"0", 1}),
                     *two = rst_pickle_storage(&c.pickle, (rst_text){"1", 1});
   const uint8_t *data;
@@ -190,6 +190,37 @@ static void storages_are_inflated_only_so_often(void **state) {
   assert_string_equal(err.message, message);
   rst_checkpoint_close(&c);
   built_free(&b);
+}
+
+/* ---- Interruption ------------------------------------------------------------------------------------- */
+
+static bool stop_after(void *user) {
+  return (*(int *)user)-- == 0;
+}
+
+/* Wherever it is stopped, nothing is left. */
+static void a_conversion_can_be_cancelled_anywhere(void **state) {
+  workshop *w = *state;
+  const char *const files[] = {"params.pth", "legacy.pth"};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    rst_status status = RST_CANCELLED;
+    int stops = 0;
+    convert_file(w, files[i]);
+    while (status == RST_CANCELLED) {
+      int left = stops++;
+      rst_convert_options options;
+      rst_convert_options_init(&options);
+      options.cancelled = stop_after;
+      options.user = &left;
+      status = rst_weights_convert(w->input, w->manifest, &options, NULL);
+      if (status == RST_CANCELLED) assert_int_not_equal(access(w->manifest, F_OK), 0);
+      if (status == RST_CANCELLED) assert_int_not_equal(access(w->tensors, F_OK), 0);
+    }
+    assert_int_equal(status, RST_OK);
+    assert_true(stops > 50);
+    assert_int_equal(unlink(w->manifest), 0);
+    assert_int_equal(unlink(w->tensors), 0);
+  }
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------- */
@@ -220,6 +251,7 @@ int main(void) {
       TEST(damaged_files_are_read_or_refused),
       TEST(damaged_programs_in_zips_are_read_or_refused),
       TEST(storages_are_inflated_only_so_often),
+      TEST(a_conversion_can_be_cancelled_anywhere),
       TEST(every_allocation_may_fail),
   };
   return cmocka_run_group_tests_name("checkpoint files", tests, NULL, NULL);

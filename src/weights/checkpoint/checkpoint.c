@@ -44,10 +44,14 @@ static rst_status open_form(rst_checkpoint *c, rst_error *err) {
                   c->path, kind);
 }
 
-rst_status rst_checkpoint_open(const char *path, rst_checkpoint *checkpoint, rst_error *err) {
+rst_status rst_checkpoint_open(const char *path, bool (*cancelled)(void *user), void *user,
+                               rst_checkpoint *checkpoint, rst_error *err) {
   *checkpoint = (rst_checkpoint){.path = path};
   rst_pickle_init(&checkpoint->pickle, path);
-  const rst_reading reading = {.status = RST_ERROR_WEIGHTS, .limit = MAX_FILE};
+  checkpoint->pickle.cancelled = cancelled;
+  checkpoint->pickle.user = user;
+  const rst_reading reading = {
+      .status = RST_ERROR_WEIGHTS, .limit = MAX_FILE, .cancelled = cancelled, .user = user};
   rst_status status = rst_file_read(path, &reading, &checkpoint->file, err);
   if (status == RST_OK) status = open_form(checkpoint, err);
   if (status != RST_OK) rst_checkpoint_close(checkpoint);

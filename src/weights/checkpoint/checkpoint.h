@@ -21,8 +21,11 @@ typedef struct rst_checkpoint {
   size_t inflated; /* bytes of records read from a zip so far */
 } rst_checkpoint;
 
-/* Told apart by content. RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with nothing left to close. */
-rst_status rst_checkpoint_open(const char *path, rst_checkpoint *checkpoint, rst_error *err);
+/* Told apart by content. `cancelled`, which may be NULL, is asked every now and then, here and in
+ * rst_checkpoint_data, and given `user`: true ends the reading with RST_CANCELLED. Also RST_ERROR_WEIGHTS or
+ * RST_ERROR_MEMORY, with nothing left to close. */
+rst_status rst_checkpoint_open(const char *path, bool (*cancelled)(void *user), void *user,
+                               rst_checkpoint *checkpoint, rst_error *err);
 void rst_checkpoint_close(rst_checkpoint *checkpoint);
 
 /* The storage->bytes bytes of a storage; valid until the next call. */

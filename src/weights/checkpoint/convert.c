@@ -135,7 +135,7 @@ static rst_status check_growth(const conversion *c, rst_error *err) {
 
 static rst_status open_conversion(conversion *c, const char *path, const rst_convert_options *options,
                                   rst_error *err) {
-  rst_status status = rst_checkpoint_open(path, &c->checkpoint, err);
+  rst_status status = rst_checkpoint_open(path, options->cancelled, options->user, &c->checkpoint, err);
   if (status == RST_OK) status = rst_state_dict_find(c->checkpoint.root, path, &c->dict, err);
   if (status == RST_OK) status = rst_state_dict_architecture(&c->dict, path, &c->architecture, err);
   if (status == RST_OK)

@@ -12,8 +12,9 @@
 
 enum {
   MAX_PROTOCOL = 5,
-  HEAP_LIMIT = 256 << 20, /* bytes */
-  MAX_NUMBER = 64         /* characters of a number that is written out */
+  HEAP_LIMIT = 256 << 20,  /* bytes */
+  STEPS_UNASKED = 1 << 14, /* a few milliseconds */
+  MAX_NUMBER = 64          /* characters of a number that is written out */
 };
 
 /* ---- Opcodes: numbers and texts --------------------------------------------------------------------------
@@ -489,7 +490,11 @@ rst_status rst_pickle_read(rst_pickle *pickle, const uint8_t *data, size_t size,
                            size_t *used, rst_error *err) {
   rst_machine m = {.pickle = pickle, .data = data, .size = size};
   rst_status status = RST_OK;
-  while (status == RST_OK && !m.stopped) status = step(&m, err);
+  for (unsigned steps = 0; status == RST_OK && !m.stopped; steps++) {
+    status = step(&m, err);
+    if (steps % STEPS_UNASKED == 0 && pickle->cancelled != NULL && pickle->cancelled(pickle->user))
+      status = rst_fail(err, RST_CANCELLED, "cancelled");
+  }
   rst_value *result = NULL;
   if (status == RST_OK) status = rst_machine_pop(&m, &result, err);
   *value = result;

@@ -11,6 +11,8 @@
 typedef struct rst_pickle {
   const char *where; /* begins every message: the checkpoint's path */
   rst_heap heap;
+  bool (*cancelled)(void *user); /* may be NULL; asked every now and then, true to stop */
+  void *user;                    /* passed to cancelled */
   rst_storage
       *storages; /* all that were asked for, each once: the root of a tree, NULL when there are none */
 } rst_pickle;

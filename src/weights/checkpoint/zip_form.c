@@ -9,7 +9,8 @@
 
 enum {
   MAX_PROGRAM =
-      64 << 20, /* bytes of data.pkl; a full-size model with its optimizer has less than one million */
+      64 << 20,    /* bytes of data.pkl; a full-size model with its optimizer has less than one million */
+  CHUNK = 1 << 20, /* bytes inflated at a time: a few milliseconds */
   MAX_NAME = 512
 };
 static const size_t MAX_STORAGE = (size_t)1 << 31; /* bytes: twenty times the largest published model */
@@ -22,7 +23,12 @@ static rst_status read_open_record(const rst_checkpoint *c, const char *name, zi
                                    size_t size, rst_error *err) {
   size_t got = 0;
   zip_int64_t n = 1;
-  while (got < size && (n = zip_fread(file, data + got, size - got)) > 0) got += (size_t)n;
+  while (got < size && n > 0) {
+    if (c->pickle.cancelled != NULL && c->pickle.cancelled(c->pickle.user))
+      return rst_fail(err, RST_CANCELLED, "cancelled");
+    n = zip_fread(file, data + got, size - got < CHUNK ? size - got : CHUNK);
+    if (n > 0) got += (size_t)n;
+  }
   uint8_t more;
   if (got == size && n >= 0) n = zip_fread(file, &more, 1);
   if (n < 0) return fail_record(c, name, zip_file_strerror(file), err);
