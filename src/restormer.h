@@ -140,7 +140,13 @@ typedef struct rst_image_read_options {
                                                        is lost; may be NULL */
   bool (*cancelled)(void *user); /* asked every now and then, true to stop; may be NULL */
   void *user;                    /* passed to both */
+  bool sandbox; /* decode in a helper process that has given up all rights: where rst_sandbox_available, else without
+                   effect. A kernel that refuses is an error. */
 } rst_image_read_options;
+
+/* Whether this build can decode in a helper process without rights: on Linux, with libseccomp. The helper is a fork
+ * of the calling thread; it is waited for, and no signal of the process is used. */
+bool rst_sandbox_available(void);
 
 static inline void rst_image_read_options_init(rst_image_read_options *options) {
   memset(options, 0, sizeof *options);

@@ -15,7 +15,7 @@ _restormer_cli() {
     --generate) COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur")); return ;;
   esac
   if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W '--weights --list-weights --right --window --threads --precision --isa --max-memory --tile --overlap --blend --quiet --verbose --help --version --generate' -- "$cur"))
+    COMPREPLY=($(compgen -W '--weights --list-weights --right --window --threads --precision --isa --max-memory --tile --overlap --blend --no-sandbox --quiet --verbose --help --version --generate' -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
   fi

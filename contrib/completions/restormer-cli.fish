@@ -9,6 +9,7 @@ complete -c restormer-cli -l max-memory -x -d 'Bytes to take at the most, with K
 complete -c restormer-cli -l tile -x -d 'Tiles of N pixels, a multiple of 8'
 complete -c restormer-cli -l overlap -x -d 'Pixels that neighbouring tiles share'
 complete -c restormer-cli -l blend -x -a 'ramp uniform' -d 'How overlapping tiles are joined'
+complete -c restormer-cli -l no-sandbox -d 'Decode pictures in the program itself instead of a process without rights'
 complete -c restormer-cli -s q -l quiet -d 'No progress, no notes'
 complete -c restormer-cli -s v -l verbose -d 'Tell model, pictures, plan, times and peak memory on standard error'
 complete -c restormer-cli -s h -l help -d 'Print this text'

@@ -9,7 +9,7 @@ _restormer_compare() {
     --generate) COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur")); return ;;
   esac
   if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W '--max-diff --min-psnr --min-ssim --diff --json --help --version --generate' -- "$cur"))
+    COMPREPLY=($(compgen -W '--max-diff --min-psnr --min-ssim --no-sandbox --diff --json --help --version --generate' -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
   fi

@@ -1,6 +1,7 @@
 complete -c restormer-compare -l max-diff -x -d 'Fail when a sample differs by more than N, in steps of the finer of the two sample types'
 complete -c restormer-compare -l min-psnr -x -d 'Fail when the PSNR of the colours is below DB'
 complete -c restormer-compare -l min-ssim -x -d 'Fail when the SSIM of the colours is below S'
+complete -c restormer-compare -l no-sandbox -d 'Decode pictures in the program itself instead of a process without rights'
 complete -c restormer-compare -l diff -r -F -d 'Write the absolute difference of the colours, amplified so that the largest is white'
 complete -c restormer-compare -l json -d 'Print one JSON object'
 complete -c restormer-compare -s h -l help -d 'Print this text'

@@ -46,7 +46,8 @@ rst_status rst_image_create(size_t width, size_t height, int channels, rst_sampl
 
 void rst_image_clear(rst_image *image) {
   rst_image_clear_metadata(image);
-  rst_free(image->samples);
+  if (image->shared.data == NULL) rst_free(image->samples);
+  rst_shared_free(&image->shared);
   *image = (rst_image){0};
 }
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/output.h"
 #include "restormer.h"
+#include "sandbox/sandbox.h"
 
 typedef struct rst_bytes {
   uint8_t *data; /* rst_free */
@@ -20,6 +21,7 @@ struct rst_image {
   int channels;
   rst_sample sample;
   void *samples;
+  rst_shared shared; /* where the samples are when a helper process has decoded them; else zero */
   rst_bytes metadata[RST_METADATA_TEXT];
   rst_bytes *texts; /* "keyword\0text\0" each */
   size_t text_count;
@@ -81,6 +83,14 @@ rst_status rst_source_check_memory(const rst_source *source, uint64_t bytes);
 /* Checks the size and allocates the samples (uninitialised). */
 rst_status rst_source_allocate(const rst_source *source, const char *format, size_t width, size_t height,
                                int channels, rst_sample sample, rst_image *image);
+
+/* Pixels that the picture may have. */
+size_t rst_source_most_pixels(const rst_source *source);
+
+/* Reads whatever it is: here, or in a helper process without rights (where rst_sandbox_available). *image is empty
+ * before, and is cleared by the caller when they fail. */
+rst_status rst_source_read(const rst_source *source, rst_image *image);
+rst_status rst_source_read_isolated(const rst_source *source, rst_image *image);
 
 /* The readers. *image is empty before, and is cleared by the caller when they fail. */
 typedef rst_status (*rst_reader)(const rst_source *source, rst_image *image);

@@ -67,7 +67,7 @@ static bool matches(const signature *s, const rst_source *source) {
   return true;
 }
 
-static rst_status read_source(const rst_source *source, rst_image *image) {
+static rst_status read_pixels(const rst_source *source, rst_image *image) {
   char list[RST_FORMAT_LIST];
   if (source->size == 0) return rst_source_fail(source, "is empty");
   for (size_t i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
@@ -93,6 +93,11 @@ static rst_status orient(const rst_source *source, rst_image *image) {
   return RST_OK;
 }
 
+rst_status rst_source_read(const rst_source *source, rst_image *image) {
+  rst_status status = read_pixels(source, image);
+  return status == RST_OK ? orient(source, image) : status;
+}
+
 static rst_status read_options(rst_image_read_options *known, const rst_image_read_options *options,
                                rst_error *err) {
   rst_image_read_options_init(known);
@@ -104,8 +109,9 @@ static rst_status decode(const char *name, const void *data, size_t size, const 
   rst_source source = {name, data, size, err, options};
   rst_image *made = rst_alloc_zeroed(1, sizeof *made);
   if (made == NULL) return rst_fail_memory(err, name);
-  rst_status status = read_source(&source, made);
-  if (status == RST_OK) status = orient(&source, made);
+  const bool isolated = options->sandbox && rst_sandbox_available();
+  rst_status status =
+      isolated ? rst_source_read_isolated(&source, made) : rst_source_read(&source, made);
   if (status == RST_OK)
     *image = made;
   else
@@ -130,7 +136,7 @@ rst_status rst_image_read(const char *path, const rst_image_read_options *option
   rst_status status = read_options(&known, options, err);
   if (status != RST_OK) return status;
   /* The longest form, numbers as text, takes 18 bytes a pixel; the rest is for what may stand around it. */
-  const uint64_t pixels = known.max_pixels == 0 ? RST_MAX_PIXELS : known.max_pixels;
+  const uint64_t pixels = rst_source_most_pixels(&(rst_source){.options = &known});
   const rst_reading reading = {.status = RST_ERROR_INPUT,
                                .limit = pixels > UINT64_MAX / 64 ? UINT64_MAX : pixels * 32 + (64 << 20),
                                .cancelled = known.cancelled,
@@ -175,9 +181,13 @@ rst_status rst_source_stopped(const rst_source *source) {
   return rst_fail(source->err, RST_CANCELLED, "%s: cancelled", source->path);
 }
 
-rst_status rst_source_check_size(const rst_source *source, const char *format, size_t width, size_t height) {
+size_t rst_source_most_pixels(const rst_source *source) {
   const rst_image_read_options *o = source->options;
-  size_t most = o == NULL || o->max_pixels == 0 ? RST_MAX_PIXELS : o->max_pixels;
+  return o == NULL || o->max_pixels == 0 ? RST_MAX_PIXELS : o->max_pixels;
+}
+
+rst_status rst_source_check_size(const rst_source *source, const char *format, size_t width, size_t height) {
+  size_t most = rst_source_most_pixels(source);
   if (width == 0 || height == 0)
     return rst_source_fail(source, "%s: size %zu x %zu, expected 1 x 1 or more", format, width, height);
   if (width > RST_MAX_SIDE || height > RST_MAX_SIDE || width > most / height)

@@ -83,7 +83,8 @@ static void reset_signals(void) {
   sigemptyset(&standard.sa_mask);
   sigemptyset(&none);
   for (int i = 1; i < NSIG; i++) sigaction(i, &standard, NULL);
-  signal(SIGPIPE, SIG_IGN); /* a caller that is gone shows when it is written to */
+  signal(SIGPIPE, SIG_IGN); /* a caller that is gone shows when it is written to, */
+  signal(SIGXFSZ, SIG_IGN); /* and a limit when it is reached */
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -37,9 +37,6 @@ typedef struct rst_shared {
   size_t size;
 } rst_shared;
 
-/* Whether this build can. The kernel may refuse all the same. */
-bool rst_sandbox_available(void);
-
 /* Runs work(user) in a helper and waits for it. What it has shared is in *shared, and the caller's, when the
  * status is RST_OK. Besides what the work returns: options->status, RST_ERROR_MEMORY, RST_CANCELLED. */
 rst_status rst_sandbox_run(const rst_sandbox_options *options, rst_sandbox_work work, void *user,
@@ -52,7 +49,8 @@ enum { RST_SANDBOX_RECORD = 1 << 26 }; /* bytes of a record at the most */
 
 /* False when there is nobody to take the record, or it is too long. `kind` is the caller's, less than 256. */
 bool rst_sandbox_send(rst_sandbox *sandbox, unsigned kind, const void *data, size_t size);
-/* Zeroed memory that becomes the caller's when the work ends well. Once only; NULL: not so much. */
+/* Zeroed memory that becomes the caller's when the work ends well. Once only; NULL: not so much
+ * (errno EFBIG: because the process may not make such large files). */
 void *rst_sandbox_share(rst_sandbox *sandbox, size_t bytes);
 
 /* Gives up everything; from then on only the two descriptors can be written. NULL, or what the kernel has

@@ -6,7 +6,7 @@
 #include "support/cmocka_all.h"
 
 static rst_image picture_new(size_t width, size_t height, int channels, rst_sample sample) {
-  rst_image p = {width, height, channels, sample, NULL};
+  rst_image p = {.width = width, .height = height, .channels = channels, .sample = sample};
   p.samples = rst_alloc(width * height, (size_t)channels * rst_sample_size(sample));
   assert_non_null(p.samples);
   return p;

@@ -35,8 +35,9 @@ static void test_psnr_of_known_differences(void **state) {
   uint8_t black[48] = {0}, dark[48], one[48] = {0};
   memset(dark, 51, sizeof dark); /* 0.2 */
   one[7] = 255;
-  rst_image a = {4, 4, 3, RST_SAMPLE_U8, black}, b = {4, 4, 3, RST_SAMPLE_U8, dark},
-              c = {4, 4, 3, RST_SAMPLE_U8, one};
+  rst_image a = {.width = 4, .height = 4, .channels = 3, .sample = RST_SAMPLE_U8, .samples = black},
+            b = {.width = 4, .height = 4, .channels = 3, .sample = RST_SAMPLE_U8, .samples = dark},
+            c = {.width = 4, .height = 4, .channels = 3, .sample = RST_SAMPLE_U8, .samples = one};
   rst_difference d = compare(&a, &b);
   assert_true(d.max_difference == 51);
   assert_close(d.psnr, -20 * log10(0.2), 1e-12);
@@ -51,9 +52,10 @@ static void test_difference_is_in_steps_of_the_finer_type(void **state) {
   uint8_t u8[] = {1, 2};
   uint16_t u16[] = {257, 2 * 257 + 3};
   float f32[] = {1 / 255.0f, 2 / 255.0f + 0.25f}, f16[] = {257 / 65535.0f, 517 / 65535.0f};
-  rst_image a = {2, 1, 1, RST_SAMPLE_U8, u8}, b = {2, 1, 1, RST_SAMPLE_U16, u16},
-              c = {2, 1, 1, RST_SAMPLE_F32, f32};
-  rst_image d = {2, 1, 1, RST_SAMPLE_F32, f16};
+  rst_image a = {.width = 2, .height = 1, .channels = 1, .sample = RST_SAMPLE_U8, .samples = u8},
+            b = {.width = 2, .height = 1, .channels = 1, .sample = RST_SAMPLE_U16, .samples = u16},
+            c = {.width = 2, .height = 1, .channels = 1, .sample = RST_SAMPLE_F32, .samples = f32};
+  rst_image d = {.width = 2, .height = 1, .channels = 1, .sample = RST_SAMPLE_F32, .samples = f16};
   assert_true(compare(&a, &b).max_difference == 3);
   assert_true(compare(&b, &a).max_difference == 3);
   assert_close(compare(&b, &a).psnr, -10 * log10(3.0 * 3.0 / 65535 / 65535 / 2), 1e-9);
@@ -65,7 +67,7 @@ static void test_alpha_counts_for_the_largest_difference_only(void **state) {
   (void)state;
   for (int channels = 2; channels <= 4; channels += 2) {
     rst_image a = picture_random(16, 16, channels, RST_SAMPLE_U8, 1),
-                b = picture_random(16, 16, channels, RST_SAMPLE_U8, 1);
+              b = picture_random(16, 16, channels, RST_SAMPLE_U8, 1);
     ((uint8_t *)a.samples)[channels - 1] = 10;
     ((uint8_t *)b.samples)[channels - 1] = 30;
     rst_difference d = compare(&a, &b);
@@ -81,8 +83,9 @@ static void test_values_that_are_not_numbers_are_never_small_differences(void **
   (void)state;
   float plain[] = {0.5f, 0.5f, 0.5f}, bad[] = {0.5f, (float)NAN, 0.25f},
         inf[] = {0.5f, (float)INFINITY, 0.5f};
-  rst_image a = {3, 1, 1, RST_SAMPLE_F32, plain}, b = {3, 1, 1, RST_SAMPLE_F32, bad},
-              c = {3, 1, 1, RST_SAMPLE_F32, inf};
+  rst_image a = {.width = 3, .height = 1, .channels = 1, .sample = RST_SAMPLE_F32, .samples = plain},
+            b = {.width = 3, .height = 1, .channels = 1, .sample = RST_SAMPLE_F32, .samples = bad},
+            c = {.width = 3, .height = 1, .channels = 1, .sample = RST_SAMPLE_F32, .samples = inf};
   assert_true(isnan(compare(&a, &b).max_difference));
   assert_true(isnan(compare(&a, &b).psnr));
   assert_true(isinf(compare(&a, &c).max_difference));
@@ -94,8 +97,9 @@ static void test_pictures_of_other_shapes_are_refused(void **state) {
   uint8_t samples[12] = {0};
   rst_difference d;
   rst_error err;
-  rst_image a = {2, 2, 3, RST_SAMPLE_U8, samples}, b = {4, 1, 3, RST_SAMPLE_U8, samples},
-              c = {2, 2, 1, RST_SAMPLE_U8, samples};
+  rst_image a = {.width = 2, .height = 2, .channels = 3, .sample = RST_SAMPLE_U8, .samples = samples},
+            b = {.width = 4, .height = 1, .channels = 3, .sample = RST_SAMPLE_U8, .samples = samples},
+            c = {.width = 2, .height = 2, .channels = 1, .sample = RST_SAMPLE_U8, .samples = samples};
   assert_int_equal(rst_image_compare(&a, &b, &d, &err), RST_ERROR_INPUT);
   assert_string_equal(err.message, "the sizes differ: 2 x 2 and 4 x 1");
   assert_int_equal(rst_image_compare(&a, &c, &d, &err), RST_ERROR_INPUT);
@@ -169,7 +173,8 @@ static void test_ssim_of_constant_pictures(void **state) {
   uint8_t dark[SIDE * SIDE], light[SIDE * SIDE];
   memset(dark, 51, sizeof dark);
   memset(light, 204, sizeof light);
-  rst_image a = {SIDE, SIDE, 1, RST_SAMPLE_U8, dark}, b = {SIDE, SIDE, 1, RST_SAMPLE_U8, light};
+  rst_image a = {.width = SIDE, .height = SIDE, .channels = 1, .sample = RST_SAMPLE_U8, .samples = dark},
+            b = {.width = SIDE, .height = SIDE, .channels = 1, .sample = RST_SAMPLE_U8, .samples = light};
   assert_close(compare(&a, &b).ssim, (2 * 0.2 * 0.8 + 0.0001) / (0.04 + 0.64 + 0.0001), 1e-12);
 }
 

@@ -144,8 +144,9 @@ static void test_wrong_bmp_files_are_refused(void **state) {
   b = bmp(0, 1, 24, 0, 0, 0);
   assert_refused(&b, rst_bmp_read, "BMP: size 0 x 1, expected 1 x 1 or more");
   b = bmp(1, INT32_MIN, 24, 0, 0, 0);
-  assert_refused(&b, rst_bmp_read,
-                 "BMP: size 1 x 2147483648, expected at most 1073741824 pixels and sides of at most 16777216");
+  assert_refused(
+      &b, rst_bmp_read,
+      "BMP: size 1 x 2147483648, expected at most 1073741824 pixels and sides of at most 16777216");
   b = bmp(1, 1, 8, 1, 0, 0);
   assert_refused(&b, rst_bmp_read, "BMP: is run-length encoded, expected an uncompressed file");
   b = bmp(1, 1, 24, 4, 0, 0);
@@ -324,7 +325,8 @@ static void test_16_bits_and_floats_are_rounded_to_8(void **state) {
   float f32[] = {-1, 0.5f / 255 - 1e-4f, 0.5f / 255 + 1e-4f, 2, 0.5f};
   static const char *const names[] = {"p.bmp", "p.tga"};
   for (size_t i = 0; i < 2; i++) {
-    rst_image wide = {5, 1, 1, RST_SAMPLE_U16, u16}, real = {5, 1, 1, RST_SAMPLE_F32, f32}, back;
+    rst_image wide = {.width = 5, .height = 1, .channels = 1, .sample = RST_SAMPLE_U16, .samples = u16},
+              real = {.width = 5, .height = 1, .channels = 1, .sample = RST_SAMPLE_F32, .samples = f32}, back;
     assert_int_equal(rst_image_write(names[i], &wide, NULL, NULL), RST_OK);
     assert_int_equal(picture_read(names[i], &back, NULL), RST_OK);
     assert_memory_equal(back.samples, "\0\0\1\xff\x7f", 5);
@@ -340,8 +342,12 @@ static void test_sizes_that_the_formats_cannot_hold_are_refused(void **state) {
   (void)state;
   static uint8_t sample[70000];
   rst_error err;
-  rst_image wide = {70000, 1, 1, RST_SAMPLE_U8, sample},
-              huge = {1u << 20, 1u << 20, 1, RST_SAMPLE_U8, sample};
+  rst_image wide = {.width = 70000, .height = 1, .channels = 1, .sample = RST_SAMPLE_U8, .samples = sample},
+            huge = {.width = 1u << 20,
+                    .height = 1u << 20,
+                    .channels = 1,
+                    .sample = RST_SAMPLE_U8,
+                    .samples = sample};
   assert_int_equal(rst_image_write("p.tga", &wide, NULL, &err), RST_ERROR_OUTPUT);
   assert_string_equal(err.message, "p.tga: TGA: size 70000 x 1, expected sides of at most 65535");
   assert_int_equal(rst_image_write("p.jpg", &wide, NULL, &err), RST_ERROR_OUTPUT);

@@ -56,7 +56,7 @@ static void test_floats_are_clamped_and_rounded(void **state) {
   (void)state;
   float samples[] = {-1, 0, 0.49f / 255, 0.51f / 255, 0.5f, 254.4f / 255, 1, 7, (float)NAN, (float)INFINITY};
   static const uint8_t expected[] = {0, 0, 0, 1, 128, 254, 255, 255, 0, 255};
-  rst_image p = {10, 1, 1, RST_SAMPLE_F32, samples}, back;
+  rst_image p = {.width = 10, .height = 1, .channels = 1, .sample = RST_SAMPLE_F32, .samples = samples}, back;
   rst_image_write_options eight;
   rst_image_write_options_init(&eight);
   eight.depth = 8;
@@ -100,7 +100,8 @@ static int free_photos(void **state) {
 
 static void test_photographs_are_as_small_as_others_make_them(void **state) {
   (void)state;
-  static const size_t theirs[] = {127328, 112984}; /* bytes, of ImageMagick 6.9 and libpng 1.6: convert X -strip Y */
+  static const size_t theirs[] = {127328,
+                                  112984}; /* bytes, of ImageMagick 6.9 and libpng 1.6: convert X -strip Y */
   for (size_t i = 0; i < 2; i++) {
     write_ok("p.png", &photos[i]);
     blob file = blob_of_file("p.png");

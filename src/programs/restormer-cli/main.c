@@ -77,6 +77,7 @@ static rst_status read_image(const char *path, const cli_options *options, rst_i
   rst_image_read_options_init(&how);
   if (!options->quiet) how.warning = print_warning;
   how.cancelled = is_interrupted;
+  how.sandbox = !options->no_sandbox;
   rst_status status = rst_image_read(path, &how, image, err);
   if (status == RST_OK && options->verbose) {
     const int channels = rst_image_channels(*image);

@@ -76,6 +76,10 @@ static const cli_option table[] = {
      .help = "How overlapping tiles are joined: ramp (default; weights that rise linearly) or uniform (their "
              "mean)."},
 
+    {"no-sandbox", 0, .kind = CLI_FLAG, AT(no_sandbox),
+     .help = "Decode pictures in the program itself instead of a process without rights: where the kernel has no "
+             "seccomp, or under a debugger."},
+
     {.help = "Messages"},
     {"quiet", 'q', .kind = CLI_FLAG, AT(quiet), .help = "No progress, no notes: only what went wrong."},
     {"verbose", 'v', .kind = CLI_FLAG, AT(verbose),
@@ -140,6 +144,8 @@ static void print_version(bool verbose) {
     if (rst_isa_available((rst_isa)isa)) printf(" %s", rst_isa_name((rst_isa)isa));
   }
   printf("\nused: %s\n", rst_isa_name(rst_isa_best()));
+  printf("pictures are decoded in %s\n",
+         rst_sandbox_available() ? "a process without rights" : "the program itself: this build has no sandbox");
 }
 
 options_action options_parse(int argc, char **argv, cli_options *options) {

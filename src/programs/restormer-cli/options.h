@@ -17,6 +17,7 @@ typedef struct cli_options {
   rst_model_options model;
   rst_restore_options run; /* budget and callbacks are not set */
   uint64_t max_memory;     /* bytes; 0: what is available */
+  bool no_sandbox;         /* pictures are decoded in the program itself */
   bool quiet, verbose;
   bool list_weights;
   bool help, version; /* with more detail when `verbose` */
