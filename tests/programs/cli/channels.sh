@@ -20,4 +20,4 @@ for name in rgb grey; do restore "$name"; done
 echo '== a map of noise beside the colours'
 model 4 3
 for name in rgb rgba; do restore "$name"; done
-ls
+ls | grep -v safetensors # no picture is left behind
