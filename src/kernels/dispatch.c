@@ -16,33 +16,26 @@ extern const rst_kernels rst_kernels_avx512bf16_bf16;
 DECLARE(neon);
 #endif
 
-typedef struct entry {
-  const char *name;
-  const rst_kernels *f32, *bf16; /* NULL: not in this build */
-} entry;
+enum { PRECISIONS = RST_PRECISION_BF16 + 1 };
 
-static const entry ENTRIES[RST_ISA_COUNT] = {
-    [RST_ISA_AUTO] = {"auto", NULL, NULL},
-    [RST_ISA_BASELINE] = {"baseline", &rst_kernels_baseline_f32, &rst_kernels_baseline_bf16},
+static const char *const NAMES[RST_ISA_COUNT] = {
+    [RST_ISA_AUTO] = "auto",     [RST_ISA_BASELINE] = "baseline",     [RST_ISA_AVX2] = "avx2",
+    [RST_ISA_AVX512] = "avx512", [RST_ISA_AVX512BF16] = "avx512bf16", [RST_ISA_NEON] = "neon"};
+
+/* By precision; NULL: not in this build. */
+static const rst_kernels *const TABLES[RST_ISA_COUNT][PRECISIONS] = {
+    [RST_ISA_BASELINE] = {&rst_kernels_baseline_f32, &rst_kernels_baseline_bf16},
 #ifdef RST_HAVE_avx2
-    [RST_ISA_AVX2] = {"avx2", &rst_kernels_avx2_f32, &rst_kernels_avx2_bf16},
-#else
-    [RST_ISA_AVX2] = {"avx2", NULL, NULL},
+    [RST_ISA_AVX2] = {&rst_kernels_avx2_f32, &rst_kernels_avx2_bf16},
 #endif
 #ifdef RST_HAVE_avx512
-    [RST_ISA_AVX512] = {"avx512", &rst_kernels_avx512_f32, &rst_kernels_avx512_bf16},
-#else
-    [RST_ISA_AVX512] = {"avx512", NULL, NULL},
+    [RST_ISA_AVX512] = {&rst_kernels_avx512_f32, &rst_kernels_avx512_bf16},
 #endif
 #ifdef RST_HAVE_avx512bf16 /* in float32 there is nothing to gain from it */
-    [RST_ISA_AVX512BF16] = {"avx512bf16", &rst_kernels_avx512_f32, &rst_kernels_avx512bf16_bf16},
-#else
-    [RST_ISA_AVX512BF16] = {"avx512bf16", NULL, NULL},
+    [RST_ISA_AVX512BF16] = {&rst_kernels_avx512_f32, &rst_kernels_avx512bf16_bf16},
 #endif
 #ifdef RST_HAVE_neon
-    [RST_ISA_NEON] = {"neon", &rst_kernels_neon_f32, &rst_kernels_neon_bf16},
-#else
-    [RST_ISA_NEON] = {"neon", NULL, NULL},
+    [RST_ISA_NEON] = {&rst_kernels_neon_f32, &rst_kernels_neon_bf16},
 #endif
 };
 
@@ -66,12 +59,13 @@ static bool processor_has(rst_isa isa) {
 }
 
 const char *rst_isa_name(rst_isa isa) {
-  return isa >= 0 && isa < RST_ISA_COUNT ? ENTRIES[isa].name : "unknown";
+  return isa >= 0 && isa < RST_ISA_COUNT ? NAMES[isa] : "unknown";
 }
 
 bool rst_isa_available(rst_isa isa) {
   if (isa == RST_ISA_AUTO) return true;
-  return isa > RST_ISA_AUTO && isa < RST_ISA_COUNT && ENTRIES[isa].f32 != NULL && processor_has(isa);
+  return isa > RST_ISA_AUTO && isa < RST_ISA_COUNT && TABLES[isa][RST_PRECISION_F32] != NULL &&
+         processor_has(isa);
 }
 
 rst_isa rst_isa_best(void) {
@@ -83,6 +77,6 @@ rst_isa rst_isa_best(void) {
 
 const rst_kernels *rst_kernels_for(rst_isa isa, rst_precision precision) {
   if (isa == RST_ISA_AUTO) isa = rst_isa_best();
-  if (!rst_isa_available(isa)) return NULL;
-  return precision == RST_PRECISION_BF16 ? ENTRIES[isa].bf16 : ENTRIES[isa].f32;
+  if (!rst_isa_available(isa) || (unsigned)precision >= PRECISIONS) return NULL;
+  return TABLES[isa][precision];
 }

@@ -53,11 +53,6 @@ static void pack_conv(rst_packer *p, const rst_part *part) {
   *conv = rst_pack_conv(p, CONV, (rst_columns){.count = part->out, .groups = 1});
 }
 
-/* Down- and upsampling and their like tell nothing that other parts do not. */
-static void derive_nothing(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
-  (void)part, (void)shapes, (void)a;
-}
-
 /* values[0] = the 3x3 convolution. Three neighbours in a ring row are one left operand. */
 static void convolve(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t n) {
   const frame *f = s->context;
@@ -159,11 +154,8 @@ static rst_status run_down(rst_run *run, const rst_part *part, rst_error *err) {
   return RST_OK;
 }
 
-const rst_kind rst_down = {.layers = resampling_layers,
-                           .derive = derive_nothing,
-                           .packed_size = sizeof(rst_conv3x3),
-                           .pack = pack_conv,
-                           .run = run_down};
+const rst_kind rst_down = {
+    .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_conv, .run = run_down};
 
 /* ---- Upsampling -------------------------------------------------------------------------------- */
 
@@ -286,11 +278,8 @@ static rst_status run_up(rst_run *run, const rst_part *part, rst_error *err) {
   return part[1].kind == &rst_reduce_chan ? up_reduce(run, part) : up_concat(run, part, err);
 }
 
-const rst_kind rst_up = {.layers = resampling_layers,
-                         .derive = derive_nothing,
-                         .packed_size = sizeof(rst_conv3x3),
-                         .pack = pack_up,
-                         .run = run_up};
+const rst_kind rst_up = {
+    .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_up, .run = run_up};
 
 /* ---- skip_conv --------------------------------------------------------------------------------- */
 

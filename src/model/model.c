@@ -55,6 +55,9 @@ rst_status rst_model_outline(const rst_architecture *architecture, const rst_mod
                              rst_model **model, rst_error *err) {
   *model = NULL;
   const rst_kernels *kernels = rst_kernels_for(options->isa, options->precision);
+  if (kernels == NULL && rst_isa_available(options->isa))
+    return rst_fail(err, RST_ERROR_USAGE, "precision %d: there is none of that number",
+                    (int)options->precision);
   if (kernels == NULL)
     return rst_fail(err, RST_ERROR_USAGE,
                     "instruction set %s: not available on this processor or in this build",
@@ -96,7 +99,7 @@ typedef struct filling {
   const rst_model *model;
   const rst_tensor_source *source;
   pthread_mutex_t lock; /* for the rest */
-  size_t failed;        /* the first of the parts that did, so that the message does not depend on the threads */
+  size_t failed; /* the first of the parts that did, so that the message does not depend on the threads */
   rst_status status;
   rst_error *err;
 } filling;

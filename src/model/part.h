@@ -34,7 +34,8 @@ typedef struct rst_kind {
   const char *title; /* of a block's: "MDTA" */
   /* The layers, in the order of the state dict; returns how many. */
   size_t (*layers)(const rst_part *part, rst_layer layers[RST_MAX_LAYERS]);
-  /* Sets the hyper-parameters that the shapes of its tensors tell and that are not yet known (0 or false). */
+  /* Sets the hyper-parameters that the shapes of its tensors tell and that are not yet known (0 or false);
+   * NULL: nothing that others do not tell. */
   void (*derive)(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *architecture);
   size_t packed_size; /* of what part->packed points to */
   void (*pack)(rst_packer *packer, const rst_part *part);

@@ -770,6 +770,7 @@ static void tables(void **state) {
                      rst_kernels_for(rst_isa_best(), (rst_precision)precision));
   }
   assert_null(rst_kernels_for(RST_ISA_COUNT, RST_PRECISION_F32));
+  assert_null(rst_kernels_for(RST_ISA_BASELINE, (rst_precision)(RST_PRECISION_BF16 + 1)));
 }
 
 #define OVER_TABLES(check)                 \

@@ -71,7 +71,8 @@ static void derive_part(void *user, const rst_part *part) {
     p.kind->layers(&p, layers);
     rst_layer_tensor_name(&p, &layers[0], false, d->missing);
   }
-  for (p.block = 0; p.block < blocks; p.block++) p.kind->derive(&p, &d->shapes, &d->found);
+  for (p.block = 0; p.kind->derive != NULL && p.block < blocks; p.block++)
+    p.kind->derive(&p, &d->shapes, &d->found);
 }
 
 /* What no tensor tells, because none depends on it. */
