@@ -211,7 +211,8 @@ static void put_numbers(json_text *t, const char *key, const int *values, int co
 void rst_architecture_json(const rst_architecture *a, char *text, size_t size) {
   static const char *const TRUTH[] = {"false", "true"};
   if (size == 0) return;
-  json_text t = {text, size};
+  json_text t = {.left = size};
+  t.at = text;
   put(&t, "{\n    \"in_channels\": %d,\n    \"out_channels\": %d,\n    \"dim\": %d,\n", a->in_channels,
       a->out_channels, a->dim);
   put_numbers(&t, "num_blocks", a->num_blocks, a->levels);

@@ -44,7 +44,7 @@ static void produce_copy(const rst_sweep *s, rst_worker *w, const void *source, 
 enum { CONV, LAYERS }; /* of a kind with one convolution */
 
 static size_t conv_layer(const rst_part *part, rst_layer *l, const char *name, size_t side, bool bias) {
-  l[CONV] = (rst_layer){name, RST_CONV, part->out, part->in, side, bias};
+  l[CONV] = (rst_layer){name, part->out, part->in, side, RST_CONV, bias};
   return LAYERS;
 }
 

@@ -40,10 +40,10 @@ enum { NORM, PROJECT_IN, DWCONV, PROJECT_OUT, LAYERS };
 
 static size_t layers(const rst_part *part, rst_layer *l) {
   const size_t c = part->in, h = part->hidden;
-  l[NORM] = (rst_layer){".norm2", RST_NORM, c, .bias = part->norm_bias};
-  l[PROJECT_IN] = (rst_layer){".ffn.project_in", RST_CONV, 2 * h, c, 1, part->bias};
-  l[DWCONV] = (rst_layer){".ffn.dwconv", RST_CONV, 2 * h, 1, 3, part->bias};
-  l[PROJECT_OUT] = (rst_layer){".ffn.project_out", RST_CONV, c, h, 1, part->bias};
+  l[NORM] = (rst_layer){".norm2", c, .form = RST_NORM, .bias = part->norm_bias};
+  l[PROJECT_IN] = (rst_layer){".ffn.project_in", 2 * h, c, 1, RST_CONV, part->bias};
+  l[DWCONV] = (rst_layer){".ffn.dwconv", 2 * h, 1, 3, RST_CONV, part->bias};
+  l[PROJECT_OUT] = (rst_layer){".ffn.project_out", c, h, 1, RST_CONV, part->bias};
   return LAYERS;
 }
 

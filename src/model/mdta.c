@@ -14,11 +14,11 @@ enum { NORM, TEMPERATURE, QKV, QKV_DWCONV, PROJECT_OUT, LAYERS };
 
 static size_t layers(const rst_part *part, rst_layer *l) {
   const size_t c = part->in;
-  l[NORM] = (rst_layer){".norm1", RST_NORM, c, .bias = part->norm_bias};
-  l[TEMPERATURE] = (rst_layer){".attn.temperature", RST_SCALE, .out = part->heads};
-  l[QKV] = (rst_layer){".attn.qkv", RST_CONV, 3 * c, c, 1, part->bias};
-  l[QKV_DWCONV] = (rst_layer){".attn.qkv_dwconv", RST_CONV, 3 * c, 1, 3, part->bias};
-  l[PROJECT_OUT] = (rst_layer){".attn.project_out", RST_CONV, c, c, 1, part->bias};
+  l[NORM] = (rst_layer){".norm1", c, .form = RST_NORM, .bias = part->norm_bias};
+  l[TEMPERATURE] = (rst_layer){".attn.temperature", part->heads, .form = RST_SCALE};
+  l[QKV] = (rst_layer){".attn.qkv", 3 * c, c, 1, RST_CONV, part->bias};
+  l[QKV_DWCONV] = (rst_layer){".attn.qkv_dwconv", 3 * c, 1, 3, RST_CONV, part->bias};
+  l[PROJECT_OUT] = (rst_layer){".attn.project_out", c, c, 1, RST_CONV, part->bias};
   return LAYERS;
 }
 

@@ -22,9 +22,9 @@ typedef enum rst_form {
 } rst_form;
 
 typedef struct rst_layer {
-  const char *name; /* ".attn.qkv" */
-  rst_form form;
+  const char *name;     /* ".attn.qkv" */
   size_t out, in, side; /* `in` of a group */
+  rst_form form;
   bool bias;
 } rst_layer;
 
