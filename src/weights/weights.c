@@ -264,11 +264,10 @@ void rst_weights_get_info(const rst_weights *weights, rst_weights_info *info) {
 
 /* ---- Hashes and values --------------------------------------------------------------------- */
 
-static rst_status verify_hash(const rst_manifest_file *listed, const rst_input *input, rst_error *err) {
+static rst_status hash(const rst_input *input, char hex[RST_SHA256_HEX], rst_error *err) {
   enum { PIECE = 1 << 16 };
   rst_sha256 sha;
   uint8_t piece[PIECE], digest[RST_SHA256_BYTES];
-  char found[RST_SHA256_HEX];
   rst_sha256_init(&sha);
   for (uint64_t at = 0; at < input->size; at += PIECE) {
     const size_t n = input->size - at < PIECE ? (size_t)(input->size - at) : PIECE;
@@ -277,8 +276,14 @@ static rst_status verify_hash(const rst_manifest_file *listed, const rst_input *
     rst_sha256_update(&sha, piece, n);
   }
   rst_sha256_final(&sha, digest);
-  rst_sha256_hex(digest, found);
-  if (memcmp(found, listed->sha256, sizeof found) == 0) return RST_OK;
+  rst_sha256_hex(digest, hex);
+  return RST_OK;
+}
+
+static rst_status verify_hash(const rst_manifest_file *listed, const rst_input *input, rst_error *err) {
+  char found[RST_SHA256_HEX];
+  rst_status status = hash(input, found, err);
+  if (status != RST_OK || memcmp(found, listed->sha256, sizeof found) == 0) return status;
   return rst_fail(err, RST_ERROR_WEIGHTS, "%s: SHA-256 %s, expected %s", listed->path, found, listed->sha256);
 }
 
@@ -302,5 +307,15 @@ rst_status rst_weights_verify(const rst_weights *weights, rst_error *err) {
     for (size_t t = 0; t < file->count && status == RST_OK; t++)
       status = verify_values(&file->tensors[t], file->path, err);
   }
+  return rst_end(err, status);
+}
+
+rst_status rst_weights_hash(const rst_weights *weights, char hex[65], rst_error *err) {
+  rst_input manifest;
+  hex[0] = '\0';
+  rst_status status = rst_input_open(weights->manifest.path, &manifest, err);
+  if (status != RST_OK) return status;
+  status = hash(&manifest, hex, err);
+  rst_input_close(&manifest);
   return rst_end(err, status);
 }

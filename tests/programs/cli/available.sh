@@ -27,4 +27,4 @@ inside() {
 inside restormer-cli -v -w model.json --precision float32 in.ppm out.png 2>&1 >/dev/null | sed -n 's/^plan: \([0-9]* tiles*\),.*/\1/p'
 echo '--- less'
 echo 157286400 >"$limit"
-inside restormer-cli -w model.json in.ppm out.png 2>&1 | sed 's/ [0-9.]* MB; .*/ N MB/'
+inside restormer-cli --progress none -w model.json in.ppm out.png 2>&1 | sed 's/ [0-9.]* MB; .*/ N MB/'

@@ -5,6 +5,7 @@ cp "$pictures/rgb.png" in.png
 
 try restormer-cli in.png missing/out.png
 mkdir folder.png
+mkdir folder.png/in.png
 try restormer-cli in.png folder.png
 try restormer-cli in.png in.png/out.png
 for ending in png jpg bmp tga pfm; do
