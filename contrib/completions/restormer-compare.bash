@@ -6,10 +6,11 @@ _restormer_compare() {
     --min-psnr) COMPREPLY=(); return ;;
     --min-ssim) COMPREPLY=(); return ;;
     --diff) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --generate) COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur")); return ;;
   esac
   if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W '--max-diff --min-psnr --min-ssim --no-sandbox --diff --json --help --version --generate' -- "$cur"))
+    COMPREPLY=($(compgen -W '--max-diff --min-psnr --min-ssim --no-sandbox --diff --html --json --help --version --generate' -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
   fi

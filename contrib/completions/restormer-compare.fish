@@ -3,6 +3,7 @@ complete -c restormer-compare -l min-psnr -x -d 'Fail when the PSNR of the colou
 complete -c restormer-compare -l min-ssim -x -d 'Fail when the SSIM of the colours is below S'
 complete -c restormer-compare -l no-sandbox -d 'Decode pictures in the program itself instead of a process without rights'
 complete -c restormer-compare -l diff -r -F -d 'Write the absolute difference of the colours, amplified so that the largest is white'
+complete -c restormer-compare -l html -r -F -d 'Write one page for browsers, with all that it needs in it'
 complete -c restormer-compare -l json -d 'Print one JSON object'
 complete -c restormer-compare -s h -l help -d 'Print this text'
 complete -c restormer-compare -s V -l version -d 'Print the version'

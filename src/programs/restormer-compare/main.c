@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "html.h"
 #include "programs/common/cli.h"
 #include "programs/common/options.h"
 #include "restormer.h"
@@ -14,7 +15,7 @@
 enum { EXIT_LIMIT_NOT_MET = 1, SSIM_WINDOW = 11 };
 
 typedef struct arguments {
-  const char *a, *b, *diff;
+  const char *a, *b, *diff, *html;
   bool no_sandbox, json, help, version;
   int generate;                        /* a cli_form, or -1 */
   double max_diff, min_psnr, min_ssim; /* NAN: not given */
@@ -24,7 +25,8 @@ typedef struct comparison {
   rst_image *a, *b;
   rst_difference difference;
   double unit;          /* what max_difference is counted in: 1 / unit of white */
-  double amplification; /* of the difference picture */
+  rst_image *picture;   /* of the differences; NULL: not asked for */
+  double amplification; /* of that */
 } comparison;
 
 /* ---- Arguments ----------------------------------------------------------------------------- */
@@ -50,6 +52,10 @@ static const cli_option table[] = {
     {.help = "Output"},
     {"diff", 0, "OUT", .kind = CLI_FILE, AT(diff),
      .help = "Write the absolute difference of the colours, amplified so that the largest is white."},
+    {"html", 0, "OUT", .kind = CLI_FILE, AT(html),
+     .help = "Write one page for browsers, with all that it needs in it: a slider between A and B, the "
+             "difference, and "
+             "the numbers."},
     {"json", 0, .kind = CLI_FLAG, AT(json),
      .help = "Print one JSON object. psnr is null for equal pictures, ssim where a side is shorter than 11 "
              "pixels."},
@@ -81,14 +87,15 @@ static bool same_file(const char *a, const char *b) {
   return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
-static int check_diff(const arguments *args) {
-  if (args->diff == NULL) return RST_OK;
+static int check_outputs(const arguments *args) {
   rst_error err;
   const rst_image_format *format;
-  rst_status status = rst_image_output_format(args->diff, NULL, &format, &err);
+  rst_status status = args->diff != NULL ? rst_image_output_format(args->diff, NULL, &format, &err) : RST_OK;
   if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
-  if (same_file(args->diff, args->a) || same_file(args->diff, args->b))
-    return cli_fail(PROGRAM, RST_ERROR_USAGE, "%s: is one of the pictures to compare", args->diff);
+  const char *outputs[] = {args->diff, args->html};
+  for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++)
+    if (outputs[i] != NULL && (same_file(outputs[i], args->a) || same_file(outputs[i], args->b)))
+      return cli_fail(PROGRAM, RST_ERROR_USAGE, "%s: is one of the pictures to compare", outputs[i]);
   return RST_OK;
 }
 
@@ -101,7 +108,7 @@ static int parse_arguments(int argc, char **argv, arguments *args) {
     return cli_fail(PROGRAM, RST_ERROR_USAGE, "expected two pictures, found %d (see --help)", argc - optind);
   args->a = argv[optind];
   args->b = argv[optind + 1];
-  return check_diff(args);
+  return check_outputs(args);
 }
 
 /* ---- The difference picture ---------------------------------------------------------------- */
@@ -112,14 +119,12 @@ static double difference_at(const comparison *c, size_t i) {
   return isfinite(d) ? d : 1;
 }
 
-static int write_difference(const char *path, comparison *c) {
+static rst_status make_difference(comparison *c, rst_error *err) {
   size_t channels = (size_t)rst_image_channels(c->a), colors = channels >= 3 ? 3 : 1;
   size_t width = rst_image_width(c->a), height = rst_image_height(c->a), pixels = width * height;
-  rst_error err;
-  rst_image *picture;
-  rst_status status = rst_image_create(width, height, (int)colors, RST_SAMPLE_U8, &picture, &err);
-  if (status != RST_OK) return cli_fail(PROGRAM, status, "%s: %s", path, err.message);
-  uint8_t *samples = rst_image_samples(picture);
+  rst_status status = rst_image_create(width, height, (int)colors, RST_SAMPLE_U8, &c->picture, err);
+  if (status != RST_OK) return status;
+  uint8_t *samples = rst_image_samples(c->picture);
   double largest = 0;
   for (size_t i = 0; i < pixels; i++)
     for (size_t k = 0; k < colors; k++) largest = fmax(largest, difference_at(c, i * channels + k));
@@ -127,8 +132,20 @@ static int write_difference(const char *path, comparison *c) {
   for (size_t i = 0; i < pixels; i++)
     for (size_t k = 0; k < colors; k++)
       samples[i * colors + k] = (uint8_t)lrint(255 * c->amplification * difference_at(c, i * channels + k));
-  status = rst_image_write(path, picture, NULL, &err);
-  rst_image_free(picture);
+  return RST_OK;
+}
+
+static int write_pictures(const arguments *args, comparison *c) {
+  rst_error err;
+  rst_status status = make_difference(c, &err);
+  if (status != RST_OK)
+    return cli_fail(PROGRAM, status, "%s: %s", args->diff != NULL ? args->diff : args->html, err.message);
+  if (args->diff != NULL) status = rst_image_write(args->diff, c->picture, NULL, &err);
+  if (status == RST_OK && args->html != NULL) {
+    const html_page page = {args->a,    args->b,          c->a,           c->b,
+                            c->picture, c->amplification, &c->difference, c->unit};
+    status = html_write(args->html, &page, &err);
+  }
   return status == RST_OK ? RST_OK : cli_fail_error(PROGRAM, status, &err);
 }
 
@@ -206,7 +223,7 @@ static int compare(const arguments *args, comparison *c) {
   size_t bytes = rst_sample_size(rst_image_sample(c->a)), other = rst_sample_size(rst_image_sample(c->b));
   if (other > bytes) bytes = other;
   c->unit = bytes == 1 ? 255 : bytes == 2 ? 65535 : 1;
-  return args->diff == NULL ? RST_OK : write_difference(args->diff, c);
+  return args->diff == NULL && args->html == NULL ? RST_OK : write_pictures(args, c);
 }
 
 int main(int argc, char **argv) {
@@ -233,6 +250,7 @@ int main(int argc, char **argv) {
       print_text(&args, &c);
     status = cli_finish_stdout(PROGRAM, met ? RST_OK : EXIT_LIMIT_NOT_MET);
   }
+  rst_image_free(c.picture);
   rst_image_free(c.b);
   rst_image_free(c.a);
   return status;
