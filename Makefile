@@ -51,7 +51,7 @@ endif
 libs   = $(or $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null),$(2))
 cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 LIBS        := $(call libs,libcjson,-lcjson) $(call libs,libzip,-lzip) $(call libs,libjpeg,-ljpeg) $(call libs,zlib,-lz) -lm
-LIB_CFLAGS  := $(call cflags,libcjson) $(call cflags,libzip)
+LIB_CFLAGS  := $(call cflags,libcjson) $(call cflags,libzip libjpeg zlib)
 # Decoding in a process without rights (src/sandbox), where there is libseccomp.
 ifneq ($(findstring /,$(shell $(CC) -print-file-name=libseccomp.so)),)
 BASE_CFLAGS += -DRST_HAVE_SECCOMP

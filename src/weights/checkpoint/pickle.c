@@ -54,7 +54,7 @@ static rst_status op_long(rst_machine *m, unsigned width, rst_error *err) {
   }
   bool negative = length > 0 && (text.bytes[length - 1] & 0x80) != 0;
   uint64_t bits = negative ? UINT64_MAX : 0;
-  for (size_t i = length; i-- > 0;) bits = bits << 8 | (uint8_t)text.bytes[i];
+  for (uint64_t i = length; i-- > 0;) bits = bits << 8 | (uint8_t)text.bytes[i];
   value->as.integer = (int64_t)bits;
   return RST_OK;
 }
