@@ -19,7 +19,8 @@ static void step(void) {
   if (steps_left > 0 && --steps_left == 0) raise(SIGKILL);
 }
 
-/* In place of the C library's, for the library under test as well. */
+/* In place of the C library's, for the library under test as well. The parameters have names of their own. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 int rename(const char *from, const char *to) {
   step();
   const int result = renameat(AT_FDCWD, from, AT_FDCWD, to);
@@ -40,6 +41,8 @@ int unlink(const char *path) {
   step();
   return result;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static bool step_now_and_then(void *caller) {
   int *calls = caller;
