@@ -124,7 +124,7 @@ static rst_pixels new_pixels(const settings *s, int channels) {
 static rst_status run(subject *x, int repeat, const settings *s, rst_error *err) {
   const rst_architecture *a = rst_model_architecture(x->model);
   const rst_pixels in = new_pixels(s, a->in_channels), out = new_pixels(s, a->out_channels);
-  const rst_restore_options options = {.threads = s->threads};
+  const rst_session_options options = {.struct_size = sizeof options, .threads = s->threads};
   const double start = bench_now();
   const rst_status status = rst_restore(x->model, &in, &out, &options, err);
   x->runs[repeat] = bench_now() - start;

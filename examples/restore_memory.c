@@ -45,7 +45,10 @@ static rst_status restore(const char *manifest, const unsigned char *bytes, size
   void *png = NULL;
   size_t png_size = 0;
 
-  const rst_restore_options run = {.progress = progress, .user = w};
+  rst_session_options run;
+  rst_session_options_init(&run);
+  run.progress = progress;
+  run.user = w;
   rst_image_write_options write;
   rst_image_write_options_init(&write);
   write.format = "png";

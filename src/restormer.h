@@ -232,6 +232,10 @@ uint64_t rst_budget_used(const rst_budget *budget);
 bool rst_budget_take(rst_budget *budget, uint64_t bytes);
 void rst_budget_give(rst_budget *budget, uint64_t bytes);
 
+/* Counts the image's samples from now until it is freed; once for each image. RST_ERROR_MEMORY when they do not
+ * fit. */
+rst_status rst_image_count(rst_image *image, rst_budget *budget, rst_error *err);
+
 /* ---- Weights ------------------------------------------------------------------------------- */
 
 /* The hyper-parameters, as the library tells them; members may follow in later versions, so programs do not
@@ -406,46 +410,63 @@ typedef enum rst_blend {
   RST_BLEND_UNIFORM /* plain mean of the tiles over a pixel, as the authors' demo does */
 } rst_blend;
 
-typedef struct rst_restore_options {
-  int threads; /* 0: as many as the process may use; the result does not depend on it (with a budget, up to
-                  16: more of them need more memory, which may make it choose smaller tiles) */
+/* What a run will take. */
+typedef struct rst_plan {
+  size_t struct_size;     /* set by rst_plan_init */
+  uint64_t weight_bytes;  /* packed weights */
+  uint64_t working_bytes; /* maps and buffers at their peak; in tiled runs, float pictures of the result, too */
+  uint64_t bytes;         /* both */
+  size_t tile, overlap;   /* tile == 0: the whole picture at once */
+  size_t tiles;           /* number of them, 1 for the whole picture */
+} rst_plan;
+
+static inline void rst_plan_init(rst_plan *plan) {
+  memset(plan, 0, sizeof *plan);
+  plan->struct_size = sizeof *plan;
+}
+
+/* Tells what the run that is about to begin takes. */
+typedef void (*rst_planned)(void *user, const rst_plan *plan);
+
+typedef struct rst_session_options {
+  size_t struct_size; /* set by rst_session_options_init */
+  int threads; /* 0: as many as the process may use; the result does not depend on it (with a budget, up to 16:
+                  more of them need more memory, which may make it choose smaller tiles). Where the system does
+                  not give as many, a run does with fewer. */
 
   /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this
    * many pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
   size_t window;
 
-  /* What the run takes counts in the budget. A picture for which it leaves too little, with 16 threads, is
+  /* What the session takes counts in the budget. A picture for which it leaves too little, with 16 threads, is
    * run in tiles as large as fit. NULL: no limit. */
   rst_budget *budget;
 
   /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what the
    * budget asks for. Attention is global, so tiles change the result. */
   size_t tile;
-  size_t
-      overlap; /* of neighbouring tiles, pixels, at most tile - 2^(levels - 1); with tile == 0 it is chosen */
+  size_t overlap; /* of neighbouring tiles, pixels, at most tile - 2^(levels - 1); with tile == 0 it is chosen */
   rst_blend blend;
 
-  rst_progress progress;     /* may be NULL */
+  rst_progress progress;     /* called from the thread that runs, at least every fifth of a second; may be NULL */
   void *user;                /* passed to progress */
   rst_stage_done stage_done; /* may be NULL; of every tile in tiled runs */
   void *stage_user;          /* passed to stage_done */
-} rst_restore_options;
+  rst_planned planned;       /* of rst_session_restore and rst_restore_image; may be NULL */
+  void *planned_user;        /* passed to planned */
+} rst_session_options;
 
-/* What a run will take. */
-typedef struct rst_plan {
-  uint64_t weight_bytes;  /* packed weights */
-  uint64_t working_bytes; /* maps and buffers at their peak */
-  uint64_t bytes;         /* both, and the caller's float pictures in tiled runs */
-  size_t tile, overlap;   /* tile == 0: the whole picture at once */
-  size_t tiles;           /* number of them, 1 for the whole picture */
-} rst_plan;
+static inline void rst_session_options_init(rst_session_options *options) {
+  memset(options, 0, sizeof *options);
+  options->struct_size = sizeof *options;
+}
 
 /* Plans the run of such a model, which is still to be made, on a width x height picture without doing
  * anything. Either options may be NULL. RST_ERROR_WEIGHTS (there is no such architecture), RST_ERROR_USAGE
  * (size or options do not fit), RST_ERROR_MEMORY (the tiles asked for, or even the smallest ones, do not fit
  * into the budget). */
 rst_status rst_plan_restore(const rst_architecture *architecture, const rst_model_options *model_options,
-                            size_t width, size_t height, const rst_restore_options *options, rst_plan *plan,
+                            size_t width, size_t height, const rst_session_options *options, rst_plan *plan,
                             rst_error *err);
 
 /* Pixels anywhere in memory: sample c of pixel (x, y) is at
@@ -459,41 +480,55 @@ typedef struct rst_pixels {
   ptrdiff_t row_stride, column_stride, channel_stride;
 } rst_pixels;
 
-/* Runs of one model over pictures of one size, planned once. Not for several threads at once. */
+/* Runs of one model over pictures of one size: planned once, in memory that the session keeps, by threads that it
+ * keeps. For one thread at a time. A child after fork may go on with a session that was not running, and gets
+ * threads of its own. */
 typedef struct rst_session rst_session;
 
-/* `options` may be NULL; what they and `model` point to has to live as long as the session. RST_ERROR_USAGE
- * or RST_ERROR_MEMORY as for rst_plan_restore. */
+/* 0 x 0: the size comes with rst_session_resize or rst_session_restore. `options` may be NULL; what they and
+ * `model` point to has to live as long as the session. RST_ERROR_USAGE or RST_ERROR_MEMORY as for
+ * rst_plan_restore. */
 rst_status rst_session_create(const rst_model *model, size_t width, size_t height,
-                              const rst_restore_options *options, rst_session **session, rst_error *err);
+                              const rst_session_options *options, rst_session **session, rst_error *err);
 void rst_session_free(rst_session *session); /* NULL is allowed */
-const rst_plan *rst_session_plan(const rst_session *session);
 
-/* Runs the network over a picture of the session's size; see rst_restore. */
+/* Plans for pictures of another size; does nothing when it is the same. After a failure there is no size. */
+rst_status rst_session_resize(rst_session *session, size_t width, size_t height, rst_error *err);
+
+/* Fills `plan`, which has been initialised; zeros without a size. */
+void rst_session_plan(const rst_session *session, rst_plan *plan);
+
+/* Runs the network over a picture of the session's size. `input` has the model's in_channels (a dual-pixel
+ * model: left RGB, right RGB), `output` its out_channels and the same size. F32 output is neither clamped nor
+ * rounded, integers are both. The output may be the very samples of the input (same address, strides and type)
+ * but must not share only some with it. RST_ERROR_USAGE (shapes do not fit), RST_ERROR_NUMBERS (the result has
+ * samples that are not finite) or RST_CANCELLED; the output's samples are unspecified then. */
 rst_status rst_session_run(rst_session *session, const rst_pixels *input, const rst_pixels *output,
                            rst_error *err);
 
-/* Runs the network once. `input` has the model's in_channels (a dual-pixel model: left RGB, right RGB),
- * `output` its out_channels and the same size. F32 output is neither clamped nor rounded, integers are
- * both. `options` may be NULL. RST_ERROR_USAGE (shapes do not fit), RST_ERROR_MEMORY or RST_CANCELLED;
- * the output's samples are unspecified then. */
+/* The same in a session of its own. RST_ERROR_MEMORY, too. */
 rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
-                       const rst_restore_options *options, rst_error *err);
+                       const rst_session_options *options, rst_error *err);
 
 /* Restores a picture as a user expects: a grey picture on an RGB model runs as three equal channels and
  * comes back grey; a colour picture on a grey model runs channel by channel; alpha is carried over
- * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is created, has size, channels and
- * metadata of `input` (but grey or RGB, when the model makes one of the other), and the sample type given. Besides
- * what rst_restore returns, RST_ERROR_INPUT for a picture with samples that are not finite, and RST_ERROR_USAGE for
- * a model of other channels than pictures have. */
+ * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is created, has
+ * size, channels and metadata of `input` (but grey or RGB, when the model makes one of the other), and the sample type
+ * given; it counts in the session's budget. The session is resized when it has another size. Besides what
+ * rst_session_resize and rst_session_run return, RST_ERROR_INPUT for a picture with samples that are not finite,
+ * and RST_ERROR_USAGE for a model of other channels than pictures have. */
+rst_status rst_session_restore(rst_session *session, const rst_image *input, const rst_image *right,
+                               rst_sample output_sample, rst_image **output, rst_error *err);
+
+/* The same in a session of its own. */
 rst_status rst_restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
-                             rst_sample output_sample, rst_image **output, const rst_restore_options *options,
+                             rst_sample output_sample, rst_image **output, const rst_session_options *options,
                              rst_error *err);
 
-/* Channels of the picture that rst_restore_image makes of one with that many. */
+/* Channels of the picture that rst_session_restore makes of one with that many. */
 int rst_restore_image_channels(const rst_architecture *architecture, int channels);
 
-/* Bytes that rst_restore_image holds beside the plan and the pictures, for each pixel of a picture with
+/* Bytes that rst_session_restore holds beside the plan and the pictures, for each pixel of a picture with
  * that many channels: two views as one input, or three results that become one grey. */
 size_t rst_restore_image_held(const rst_architecture *architecture, int channels);
 

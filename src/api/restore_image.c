@@ -8,9 +8,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "image/image.h"
+#include "model/session.h"
 #include "restormer.h"
 
 /* How a picture fits the model. */
@@ -23,17 +25,6 @@ typedef struct fit {
   int runs;          /* 3: channel by channel */
   bool average;      /* three results become one grey */
 } fit;
-
-/* The caller's progress callback, which is to see the runs as one. */
-typedef struct shared_progress {
-  const rst_restore_options *options;
-  int run, runs;
-} shared_progress;
-
-static bool report(void *user, double fraction) {
-  const shared_progress *p = user;
-  return p->options->progress(p->options->user, (p->run + fraction) / p->runs);
-}
 
 /* ---- Whether it fits ----------------------------------------------------------------------- */
 
@@ -173,14 +164,9 @@ typedef struct buffers {
   float *results; /* three channels that become one */
 } buffers;
 
-static rst_status run_all(const rst_model *model, const fit *p, const rst_image *input,
-                          const rst_image *right, const buffers *b, rst_image *output,
-                          const rst_restore_options *options, rst_error *err) {
-  rst_restore_options run_options = options == NULL ? (rst_restore_options){0} : *options;
-  shared_progress progress = {options, 0, p->runs};
-  if (run_options.progress != NULL) run_options.progress = report, run_options.user = &progress;
+static rst_status run_all(rst_session *session, const fit *p, const rst_image *input, const rst_image *right,
+                          const buffers *b, rst_image *output, rst_error *err) {
   for (int i = 0; i < p->runs; i++) {
-    progress.run = i;
     rst_pixels in = view_of(input, i, p->view_channels), out = view_of(output, i, p->results);
     if (p->views == 2) {
       rst_pixels both = floats(b->views, input, 2 * p->view_channels);
@@ -190,7 +176,7 @@ static rst_status run_all(const rst_model *model, const fit *p, const rst_image 
       in = both;
     }
     if (p->average) out = floats(b->results, input, p->view_channels);
-    rst_status status = rst_restore(model, &in, &out, &run_options, err);
+    rst_status status = rst_session_run_part(session, &in, &out, i, p->runs, err);
     if (status != RST_OK) return status;
   }
   if (p->average) average(b->results, output);
@@ -198,30 +184,59 @@ static rst_status run_all(const rst_model *model, const fit *p, const rst_image 
   return RST_OK;
 }
 
-rst_status rst_restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
-                               rst_sample output_sample, rst_image **output,
-                               const rst_restore_options *options, rst_error *err) {
+/* With the output and its place in the budget; the buffers' is taken here. */
+static rst_status run_with_buffers(rst_session *session, const fit *p, const rst_image *input,
+                                   const rst_image *right, rst_image *output, rst_error *err) {
+  const size_t pixels = input->width * input->height, bytes = pixels * (views_pixel(p) + results_pixel(p));
+  rst_budget *budget = rst_session_budget(session);
+  rst_status status = rst_budget_claim(budget, bytes, "the restored picture", err);
+  if (status != RST_OK) return status;
+  buffers b = {0};
+  if (p->views == 2) b.views = rst_alloc(pixels, views_pixel(p));
+  if (p->average) b.results = rst_alloc(pixels, results_pixel(p));
+  if ((p->views == 2 && b.views == NULL) || (p->average && b.results == NULL))
+    status = rst_fail_memory(err, "the restored picture");
+  if (status == RST_OK) status = rst_session_resize(session, input->width, input->height, err);
+  if (status == RST_OK) {
+    rst_session_tell_plan(session);
+    status = run_all(session, p, input, right, &b, output, err);
+  }
+  rst_free(b.results);
+  rst_free(b.views);
+  rst_budget_give(budget, bytes);
+  return status;
+}
+
+rst_status rst_session_restore(rst_session *session, const rst_image *input, const rst_image *right,
+                               rst_sample output_sample, rst_image **output, rst_error *err) {
   fit p;
   *output = NULL;
   rst_status status = check_picture(input, right == NULL ? "input" : "left", err);
   if (status == RST_OK && right != NULL) status = check_picture(right, "right", err);
-  if (status == RST_OK) status = check_fit(rst_model_architecture(model), input, right, &p, err);
+  if (status == RST_OK) status = check_fit(rst_model_architecture(rst_session_model(session)), input, right, &p, err);
   if (status != RST_OK) return status;
-  size_t pixels = input->width * input->height;
-  buffers b = {0};
-  rst_image *result = rst_image_make(input->width, input->height, p.result_colors + rst_has_alpha(input->channels), output_sample);
-  if (p.views == 2) b.views = rst_alloc(pixels, views_pixel(&p));
-  if (p.average) b.results = rst_alloc(pixels, results_pixel(&p));
-  if (result == NULL || (p.views == 2 && b.views == NULL) || (p.average && b.results == NULL))
-    status = rst_fail_memory(err, "the restored picture");
-  else
-    status = run_all(model, &p, input, right, &b, result, options, err);
+  rst_session_make_room(session, input->width, input->height);
+  const int channels = p.result_colors + rst_has_alpha(input->channels);
+  rst_image *result = rst_image_make(input->width, input->height, channels, output_sample);
+  if (result == NULL) status = rst_fail_memory(err, "the restored picture");
+  if (status == RST_OK) status = rst_image_count(result, rst_session_budget(session), err);
+  if (status == RST_OK) status = run_with_buffers(session, &p, input, right, result, err);
   if (status == RST_OK) status = rst_image_copy_metadata(input, result, err);
-  rst_free(b.results);
-  rst_free(b.views);
   if (status == RST_OK)
     *output = result;
   else
     rst_image_free(result);
   return rst_end(err, status);
+}
+
+rst_status rst_restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
+                             rst_sample output_sample, rst_image **output, const rst_session_options *options,
+                             rst_error *err) {
+  rst_session *session;
+  *output = NULL;
+  rst_status status = rst_session_create(model, 0, 0, options, &session, err);
+  if (status != RST_OK) return status;
+  status = rst_session_restore(session, input, right, output_sample, output, err);
+  rst_session_free(session);
+  return status;
 }

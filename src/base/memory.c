@@ -23,6 +23,14 @@ void rst_free(void *p) {
   free(p);
 }
 
+void *rst_place_take(rst_place *place, size_t bytes) {
+  const size_t rest = (ALIGNMENT - bytes % ALIGNMENT) % ALIGNMENT;
+  uint8_t *at = place->base == NULL ? NULL : place->base + place->used;
+  if (!rst_add(place->used, bytes, &place->used) || !rst_add(place->used, rest, &place->used))
+    place->used = SIZE_MAX;
+  return at;
+}
+
 char *rst_string_copy(const char *s) {
   size_t n = strlen(s) + 1;
   char *copy = rst_alloc(n, 1);

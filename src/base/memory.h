@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "restormer.h"
 
@@ -29,6 +30,14 @@ static inline size_t rst_min(size_t a, size_t b) {
  * there is no memory. A product of 0 gives a valid pointer. Free with rst_free (restormer.h). */
 void *rst_alloc(size_t count, size_t size);
 void *rst_alloc_zeroed(size_t count, size_t size);
+
+/* Hands out pieces of one block of memory, one after the other, aligned to 64 bytes. While `base` is NULL, pieces are
+ * NULL and only counted; `used` is SIZE_MAX when they do not fit. */
+typedef struct rst_place {
+  uint8_t *base; /* aligned */
+  size_t used;   /* bytes */
+} rst_place;
+void *rst_place_take(rst_place *place, size_t bytes);
 
 /* A copy of the string, NULL when there is no memory. */
 char *rst_string_copy(const char *s);

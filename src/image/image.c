@@ -1,6 +1,7 @@
 /* Images in memory: creating, reading their samples, conversions between sample types. */
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "image/image.h"
@@ -44,8 +45,20 @@ rst_status rst_image_create(size_t width, size_t height, int channels, rst_sampl
   return RST_OK;
 }
 
+static uint64_t image_bytes(const rst_image *image) {
+  return (uint64_t)image->width * image->height * (size_t)image->channels * rst_sample_size(image->sample);
+}
+
+rst_status rst_image_count(rst_image *image, rst_budget *budget, rst_error *err) {
+  if (image->budget != NULL || budget == NULL) return rst_end(err, RST_OK);
+  rst_status status = rst_budget_claim(budget, image_bytes(image), "a picture", err);
+  if (status == RST_OK) image->budget = budget;
+  return rst_end(err, status);
+}
+
 void rst_image_clear(rst_image *image) {
   rst_image_clear_metadata(image);
+  rst_budget_give(image->budget, image_bytes(image));
   if (image->shared.data == NULL) rst_free(image->samples);
   rst_shared_free(&image->shared);
   *image = (rst_image){0};

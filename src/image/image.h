@@ -26,6 +26,7 @@ struct rst_image {
   rst_bytes *texts; /* "keyword\0text\0" each */
   size_t text_count;
   size_t metadata_bytes; /* of all of them */
+  rst_budget *budget; /* that the samples count in, or NULL */
 };
 
 /* An image whose samples are not initialised; NULL: no memory. The arguments are in order. */

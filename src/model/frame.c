@@ -1,5 +1,6 @@
 /* frame.c - the kinds of parts around the blocks: patch embedding, down- and upsampling, skip_conv, output.
  */
+#include <math.h>
 #include <string.h>
 
 #include "model/run.h"
@@ -10,6 +11,7 @@ typedef struct frame {
   const rst_part *part;
   const rst_conv3x3 *conv;
   const rst_map *out, *skip;
+  atomic_bool *overflow; /* set where the output is not finite */
 } frame;
 
 /* ---- Ring rows --------------------------------------------------------------------------------- */
@@ -117,7 +119,8 @@ const rst_kind rst_patch_embed = {.layers = patch_embed_layers,
                                   .derive = derive_patch_embed,
                                   .packed_size = sizeof(rst_conv3x3),
                                   .pack = pack_conv,
-                                  .run = run_patch_embed};
+                                  .run = run_patch_embed,
+.sweeps = 1};
 
 /* ---- Downsampling ------------------------------------------------------------------------------ */
 
@@ -140,6 +143,7 @@ static void consume_down(const rst_sweep *s, rst_worker *w, const void *const ro
         memcpy(to + 4 * i * sizeof(float), from + i * sizeof(float), sizeof(float));
     else
       for (size_t i = 0; i < channels; i++) memcpy(to + 4 * i * 2, from + i * 2, 2);
+    if (y % 2 == 0 && (x + p) % 2 == 0) memset(to + 4 * channels * element, 0, f->out->pixel - 4 * channels * element);
   }
 }
 
@@ -155,7 +159,7 @@ static rst_status run_down(rst_run *run, const rst_part *part, rst_error *err) {
 }
 
 const rst_kind rst_down = {
-    .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_conv, .run = run_down};
+    .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_conv, .run = run_down, .sweeps = 1};
 
 /* ---- Upsampling -------------------------------------------------------------------------------- */
 
@@ -236,35 +240,35 @@ static void consume_up_concat(const rst_sweep *s, rst_worker *w, const void *con
   for (size_t i = 0; i < 2; i++) {
     for (size_t j = 0; j < 2; j++)
       k->store(rst_map_at(f->out, 2 * x + j, 2 * y + i), 2 * pitch, corner(f, w, i, j), wide, n, channels);
-    for (size_t p = 2 * x; p < 2 * (x + n); p++)
-      memcpy(rst_map_at(f->out, p, 2 * y + i) + half, rst_map_at(f->skip, p, 2 * y + i), half);
+    for (size_t p = 2 * x; p < 2 * (x + n); p++) {
+      uint8_t *to = rst_map_at(f->out, p, 2 * y + i);
+      memcpy(to + half, rst_map_at(f->skip, p, 2 * y + i), half);
+      memset(to + 2 * half, 0, f->out->pixel - 2 * half);
+    }
   }
 }
 
-/* Chunks that are done before the memory behind them is given back. */
-enum { CHUNKS_AT_ONCE = 8 };
+/* Parts of the rows, and their least number, that are done before the memory behind them is given back. */
+enum { PARTS = 8, LEAST_ROWS = 32 };
 
 /* The first level's map becomes one of both; the two are given back on the way. */
 static rst_status up_concat(rst_run *run, const rst_part *part, rst_error *err) {
   rst_map *in = &run->maps[1], *skip = &run->maps[0], top, *out = &top;
-  const rst_grid *grid = &run->grid[1];
   rst_status status = rst_run_map(run, 0, part->out / 2, out, err);
   if (status != RST_OK) return status;
   const frame f = {.run = run, .part = part, .conv = part->packed, .out = out, .skip = skip};
   rst_sweep sweep = map_sweep(in, &f, consume_up_concat);
-  for (size_t first = 0; first < grid->chunk_count; first += CHUNKS_AT_ONCE) {
-    const size_t end =
-        first + CHUNKS_AT_ONCE < grid->chunk_count ? first + CHUNKS_AT_ONCE : grid->chunk_count;
-    const size_t row =
-        grid->chunks[first] > 0 ? grid->chunks[first] - 1 : 0; /* the convolution still reads it */
+  const size_t rows = in->height, most = (rows + PARTS - 1) / PARTS, step = most > LEAST_ROWS ? most : LEAST_ROWS;
+  for (size_t first = 0; first < rows; first += step) {
+    const size_t end = first + step < rows ? first + step : rows;
+    const size_t row = first > 0 ? first - 1 : 0; /* the convolution still reads it */
     if (run->planning) {
       /* What is there at the end of this part: all but the rows given back and those not yet written. */
-      const size_t rows = grid->height, end_row = grid->chunks[end];
-      const size_t back = row * (in->bytes / rows) + grid->chunks[first] * (skip->bytes / rows);
-      rst_need(&run->map_peak, run->map_bytes - back - (rows - end_row) * (out->bytes / rows));
+      const size_t back = row * (in->bytes / rows) + first * (skip->bytes / rows);
+      rst_need(&run->map_peak, run->map_bytes - back - (rows - end) * (out->bytes / rows));
     } else {
       rst_map_release_rows(in, row);
-      rst_map_release_rows(skip, 2 * grid->chunks[first]);
+      rst_map_release_rows(skip, 2 * first);
     }
     rst_run_sweep_part(run, 1, &sweep, (rst_sweep_needs){.values = {outputs(f.conv)}}, first, end);
   }
@@ -279,7 +283,7 @@ static rst_status run_up(rst_run *run, const rst_part *part, rst_error *err) {
 }
 
 const rst_kind rst_up = {
-    .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_up, .run = run_up};
+    .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_up, .run = run_up, .sweeps = 1};
 
 /* ---- skip_conv --------------------------------------------------------------------------------- */
 
@@ -320,7 +324,8 @@ const rst_kind rst_skip_conv = {.layers = skip_layers,
                                 .derive = derive_skip,
                                 .packed_size = sizeof(rst_linear),
                                 .pack = pack_skip,
-                                .run = run_skip};
+                                .run = run_skip,
+.sweeps = 1};
 
 /* ---- Output ------------------------------------------------------------------------------------ */
 
@@ -345,12 +350,15 @@ static void consume_output(const rst_sweep *s, rst_worker *w, const void *const 
       rst_pixels_load(in, x + p, y, picture);
       for (int c = 0; c < out->channels; c++) values[c] += picture[c];
     }
+    bool finite = true;
+    for (int c = 0; c < out->channels; c++) finite = finite && isfinite(values[c]);
+    if (!finite) atomic_store(f->overflow, true);
     rst_pixels_store(out, x + p, y, values);
   }
 }
 
 static rst_status run_output(rst_run *run, const rst_part *part, rst_error *err) {
-  const frame f = {.run = run, .part = part, .conv = part->packed};
+  const frame f = {.run = run, .part = part, .conv = part->packed, .overflow = &run->overflow};
   rst_sweep sweep = map_sweep(&run->maps[0], &f, consume_output);
   (void)err;
   rst_run_sweep(run, 0, &sweep, (rst_sweep_needs){.values = {outputs(f.conv)}});
@@ -361,4 +369,5 @@ const rst_kind rst_output = {.layers = output_layers,
                              .derive = derive_output,
                              .packed_size = sizeof(rst_conv3x3),
                              .pack = pack_conv,
-                             .run = run_output};
+                             .run = run_output,
+.sweeps = 1};

@@ -105,4 +105,5 @@ const rst_kind rst_gdfn = {.title = "GDFN",
                            .derive = derive,
                            .packed_size = sizeof(gdfn),
                            .pack = pack,
-                           .run = run_gdfn};
+                           .run = run_gdfn,
+.sweeps = 1};

@@ -9,14 +9,11 @@ typedef struct rst_map {
   size_t width, height;
   size_t pixel; /* bytes from one pixel to the next */
   size_t bytes;
+  struct rst_span *span; /* of the run's memory that it lies in */
 } rst_map;
 
 /* Bytes of such a map; SIZE_MAX when that does not fit. */
 size_t rst_map_bytes(size_t width, size_t height, size_t channels, size_t element);
-
-/* A zeroed map; false when there is no memory. */
-bool rst_map_alloc(rst_map *map, size_t width, size_t height, size_t channels, size_t element);
-void rst_map_free(rst_map *map);
 
 static inline uint8_t *rst_map_at(const rst_map *map, size_t x, size_t y) {
   return map->data + (y * map->width + x) * map->pixel;

@@ -118,7 +118,9 @@ static void gather_statistics(rst_run *run, const rst_part *part) {
                      .ring_pixel = rst_pass_ring_pixel(2 * s.channels),
                      .produce = rst_pass_produce,
                      .consume = consume_qk,
-                     .context = &pass};
+                     .context = &pass,
+                     .chunks = grid->chunks,
+                     .chunk_count = grid->chunk_count};
   rst_run_sweep(run, part->level, &sweep, (rst_sweep_needs){.operand = {qk_pitch(&s), s.channels}});
 }
 
@@ -332,4 +334,5 @@ const rst_kind rst_mdta = {.title = "MDTA",
                            .derive = derive,
                            .packed_size = sizeof(mdta),
                            .pack = pack,
-                           .run = run_mdta};
+                           .run = run_mdta,
+.sweeps = 2};

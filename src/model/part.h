@@ -41,6 +41,7 @@ typedef struct rst_kind {
   void (*pack)(rst_packer *packer, const rst_part *part);
   rst_status (*run)(rst_run *run, const rst_part *part,
                     rst_error *err); /* NULL: the part before it does it */
+  int sweeps;                        /* that it makes over its level */
 } rst_kind;
 
 /* x += MDTA(norm1(x)) and x += GDFN(norm2(x)) make a transformer block. */

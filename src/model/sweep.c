@@ -9,27 +9,27 @@ enum {
   BAND_ROWS = 64 /* about; fewer cost more rows made twice, more cost balance and memory for the carry */
 };
 
-/* Bands for chunks [first, end): a multiple of the threads where there are enough chunks. */
-static size_t band_count(const size_t *chunks, size_t first, size_t end, int threads) {
-  const size_t rows = chunks[end] - chunks[first], t = (size_t)threads;
-  return rst_min(t * ((rows + t * BAND_ROWS - 1) / (t * BAND_ROWS)), end - first);
+/* A multiple of the threads where there are enough rows or chunks. */
+size_t rst_sweep_bands(const rst_sweep *s, size_t first, size_t end) {
+  const size_t rows = end - first, t = (size_t)s->threads;
+  return rst_min(t * ((rows + t * BAND_ROWS - 1) / (t * BAND_ROWS)), s->chunks == NULL ? rows : s->chunk_count);
 }
 
-/* The first chunk of band b of `bands`. */
-static size_t band_start(size_t first, size_t end, size_t b, size_t bands) {
-  return first + (end - first) * b / bands;
+/* The first chunk of band i of `bands`. */
+static size_t band_chunk(const rst_sweep *s, size_t i, size_t bands) {
+  return s->chunk_count * i / bands;
 }
 
-size_t rst_sweep_bands(const size_t *chunks, size_t chunk_count, int threads) {
-  return band_count(chunks, 0, chunk_count, threads);
+/* The first row of band i of `bands`. */
+static size_t band_start(const rst_sweep *s, size_t first, size_t end, size_t i, size_t bands) {
+  return s->chunks == NULL ? first + (end - first) * i / bands : s->chunks[band_chunk(s, i, bands)];
 }
 
-size_t rst_sweep_band_rows(const size_t *chunks, size_t chunk_count, int threads) {
-  const size_t bands = rst_sweep_bands(chunks, chunk_count, threads);
+size_t rst_sweep_band_rows(const rst_sweep *s, size_t first, size_t end) {
+  const size_t bands = rst_sweep_bands(s, first, end);
   size_t most = 0;
-  for (size_t b = 0; b < bands; b++) {
-    const size_t rows =
-        chunks[band_start(0, chunk_count, b + 1, bands)] - chunks[band_start(0, chunk_count, b, bands)];
+  for (size_t i = 0; i < bands; i++) {
+    const size_t rows = band_start(s, first, end, i + 1, bands) - band_start(s, first, end, i, bands);
     most = rows > most ? rows : most;
   }
   return most;
@@ -40,6 +40,7 @@ size_t rst_sweep_band_rows(const size_t *chunks, size_t chunk_count, int threads
 typedef struct band {
   const rst_sweep *s;
   rst_worker *w;
+  bool callers; /* done by the thread that runs the sweep */
   size_t first_chunk;
   size_t y0, y1;                /* output rows */
   const uint8_t *above, *below; /* old rows y0 - 1 and y1 of the source, or NULL: as they are in it */
@@ -96,6 +97,10 @@ static void make_row(const band *b, const strip *t, size_t line) {
   memcpy(carry, row + t->n * pixel, 2 * pixel);
 }
 
+static bool stopped(const rst_sweep *s) {
+  return atomic_load_explicit(&s->watch->stop, memory_order_relaxed);
+}
+
 static void run_strip(const band *b, const strip *t) {
   const rst_sweep *s = b->s;
   const size_t skip =
@@ -103,18 +108,20 @@ static void run_strip(const band *b, const strip *t) {
   b->w->chunk = b->first_chunk;
   make_row(b, t, 0);
   make_row(b, t, 1);
-  for (size_t y = b->y0; y < b->y1; y++) {
+  for (size_t y = b->y0; y < b->y1 && !stopped(s); y++) {
     const size_t line = y - b->y0 + 2;
     make_row(b, t, line);
     const void *rows[3];
     for (size_t i = 0; i < 3; i++) rows[i] = ring_row(b, (line - 2 + i) % RING_ROWS) + skip;
-    if (y == s->chunks[b->w->chunk + 1]) b->w->chunk++;
+    if (s->chunks != NULL && y == s->chunks[b->w->chunk + 1]) b->w->chunk++;
     if (t->out_n > 0) s->consume(s, b->w, rows, t->out_x, y, t->out_n);
+    if (b->callers) s->watch->look(s->watch->context);
   }
+  atomic_fetch_add_explicit(&s->watch->pixels, t->out_n * (b->y1 - b->y0), memory_order_relaxed);
 }
 
 static void run_band(const band *b) {
-  for (size_t x = 0; x < b->s->width;) {
+  for (size_t x = 0; x < b->s->width && !stopped(b->s);) {
     const strip t = next_strip(b->s, x);
     run_strip(b, &t);
     x += t.out_n;
@@ -123,7 +130,7 @@ static void run_band(const band *b) {
 
 /* ---- All bands ----------------------------------------------------------------------------- */
 
-/* Chunks [first, end), cut into bands. */
+/* Rows [first, end), cut into bands. */
 typedef struct part {
   const rst_sweep *s;
   size_t first, end, bands;
@@ -133,8 +140,7 @@ typedef struct part {
 static void keep_border(void *context, size_t i, int worker) {
   const part *p = context;
   const rst_sweep *s = p->s;
-  const size_t row = s->width * s->source->pixel;
-  const size_t y = s->chunks[band_start(p->first, p->end, i + 1, p->bands)];
+  const size_t row = s->width * s->source->pixel, y = band_start(s, p->first, p->end, i + 1, p->bands);
   (void)worker;
   memcpy(s->border_rows + 2 * i * row, rst_map_at(s->source, 0, y - 1), 2 * row);
 }
@@ -142,9 +148,12 @@ static void keep_border(void *context, size_t i, int worker) {
 static void do_band(void *context, size_t i, int worker) {
   const part *p = context;
   const rst_sweep *s = p->s;
-  band b = {
-      .s = s, .w = &s->workers[worker], .first_chunk = band_start(p->first, p->end, i, p->bands)};
-  b.y0 = s->chunks[b.first_chunk], b.y1 = s->chunks[band_start(p->first, p->end, i + 1, p->bands)];
+  band b = {.s = s,
+            .w = &s->workers[worker],
+            .callers = worker == 0,
+            .first_chunk = band_chunk(s, i, p->bands),
+            .y0 = band_start(s, p->first, p->end, i, p->bands),
+            .y1 = band_start(s, p->first, p->end, i + 1, p->bands)};
   if (s->in_place) {
     const size_t row = s->width * s->source->pixel;
     /* Of the pair kept at a border, the band below needs the first row, the band above the second. */
@@ -154,8 +163,14 @@ static void do_band(void *context, size_t i, int worker) {
   run_band(&b);
 }
 
+static void look(void *context) {
+  const part *p = context;
+  p->s->watch->look(p->s->watch->context);
+}
+
 void rst_sweep_run(const rst_sweep *s, size_t first, size_t end) {
-  part p = {s, first, end, band_count(s->chunks, first, end, s->threads)};
-  if (s->in_place) rst_pool_run(s->pool, p.bands - 1, keep_border, NULL, &p);
-  rst_pool_run(s->pool, p.bands, do_band, NULL, &p);
+  part p = {s, first, end, rst_sweep_bands(s, first, end)};
+  if (stopped(s)) return;
+  if (s->in_place) rst_pool_run(s->pool, p.bands - 1, keep_border, look, &p);
+  rst_pool_run(s->pool, p.bands, do_band, look, &p);
 }

@@ -17,6 +17,8 @@
 #ifndef RST_MODEL_SWEEP_H
 #define RST_MODEL_SWEEP_H
 
+#include <stdatomic.h>
+
 #include "base/threads.h"
 #include "model/map.h"
 
@@ -26,8 +28,16 @@ typedef struct rst_worker {
   void *operand[2];      /* elements: left operands of products */
   float *values[2];      /* results of products */
   double *sums;          /* of a window's statistics */
-  size_t chunk;          /* that the row being consumed lies in */
+  size_t chunk;          /* that the row being consumed lies in; where the sweep has chunks */
 } rst_worker;
+
+/* Between sweeps and who wants to know how far they are, or to stop them. */
+typedef struct rst_watch {
+  void (*look)(void *context); /* called by the caller's thread after every few pixels and while it waits */
+  void *context;
+  atomic_size_t pixels; /* outputs made so far */
+  atomic_bool stop;     /* whatever is running is to end soon, its results do not matter any more */
+} rst_watch;
 
 typedef struct rst_sweep rst_sweep;
 
@@ -49,23 +59,25 @@ struct rst_sweep {
   rst_consume *consume;
   const void *context; /* for the callbacks */
 
-  /* Outputs of a strip never cross a cut, nor do chunks; bands are made of whole chunks. */
-  const size_t *column_cuts; /* rising, the last one is width */
-  const size_t *chunks;      /* first rows, rising; chunks[chunk_count] is height */
+  const size_t *column_cuts; /* rising, the last one is width; outputs of a strip never cross one */
+  /* For statistics that are summed apart, in an order that does not depend on the threads: first rows, rising,
+   * chunks[chunk_count] is height; bands are made of whole chunks. NULL: bands begin at any row. */
+  const size_t *chunks;
   size_t chunk_count;
 
+  rst_watch *watch;
   rst_pool *pool;
   int threads;          /* of the pool */
   rst_worker *workers;  /* [threads] */
   uint8_t *border_rows; /* in place: two source rows for each border between bands */
 };
 
-/* Makes the outputs of chunks [first, end). In place only for all of them at once. */
+/* Makes the outputs of rows [first, end); in place, and with chunks, only all of them at once. */
 void rst_sweep_run(const rst_sweep *s, size_t first, size_t end);
 
-/* How many bands the chunks are cut into, and the rows of the tallest. The cut depends on the number of
+/* How many bands these rows are cut into, and the rows of the tallest. The cut depends on the number of
  * threads; what is computed does not. */
-size_t rst_sweep_bands(const size_t *chunks, size_t chunk_count, int threads);
-size_t rst_sweep_band_rows(const size_t *chunks, size_t chunk_count, int threads);
+size_t rst_sweep_bands(const rst_sweep *s, size_t first, size_t end);
+size_t rst_sweep_band_rows(const rst_sweep *s, size_t first, size_t end);
 
 #endif

@@ -16,6 +16,9 @@ void *fixture_alloc(size_t count, size_t size);
 char *fixture_folder(void);
 void fixture_remove_folder(char *folder);
 
+/* What initialisers of rst_session_options begin with. */
+#define SESSION .struct_size = sizeof(rst_session_options)
+
 /* A budget of so many bytes; free with rst_budget_free. */
 rst_budget *fixture_budget(uint64_t limit);
 

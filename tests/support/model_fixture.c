@@ -84,7 +84,7 @@ void fixture_restore(const rst_model *model, const float *input, size_t height, 
   const rst_architecture *a = rst_model_architecture(model);
   const rst_pixels from = fixture_planar(input, RST_SAMPLE_F32, a->in_channels, height, width);
   const rst_pixels to = fixture_planar(output, RST_SAMPLE_F32, a->out_channels, height, width);
-  const rst_restore_options options = {.threads = threads};
+  const rst_session_options options = {SESSION, .threads = threads};
   rst_error err;
   if (rst_restore(model, &from, &to, &options, &err) != RST_OK) fail_msg("%s", err.message);
 }

@@ -64,7 +64,7 @@ rst_image picture_take(rst_image *image) {
 }
 
 rst_status picture_restore(const rst_model *model, const rst_image *input, const rst_image *right,
-                           rst_sample sample, rst_image *output, const rst_restore_options *options,
+                           rst_sample sample, rst_image *output, const rst_session_options *options,
                            rst_error *err) {
   rst_image *image;
   rst_status status = rst_restore_image(model, input, right, sample, &image, options, err);

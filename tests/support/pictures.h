@@ -15,7 +15,7 @@ void picture_assert_equal(const rst_image *a, const rst_image *b);
 rst_status picture_read(const char *path, rst_image *picture, rst_error *err);
 /* rst_restore_image likewise. */
 rst_status picture_restore(const rst_model *model, const rst_image *input, const rst_image *right,
-                           rst_sample sample, rst_image *output, const rst_restore_options *options,
+                           rst_sample sample, rst_image *output, const rst_session_options *options,
                            rst_error *err);
 /* The image as a value; its own object is freed. NULL: an empty one. */
 rst_image picture_take(rst_image *image);

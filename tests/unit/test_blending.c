@@ -27,7 +27,7 @@ static picture random_picture(size_t height, size_t width) {
   return (picture){height, width, fixture_samples(width, 3 * height * width)};
 }
 
-static picture restore(const rst_model *model, const picture *input, const rst_restore_options *options) {
+static picture restore(const rst_model *model, const picture *input, const rst_session_options *options) {
   picture output = new_picture(input->height, input->width);
   const rst_pixels from = fixture_planar(input->samples, RST_SAMPLE_F32, 3, input->height, input->width);
   const rst_pixels to = fixture_planar(output.samples, RST_SAMPLE_F32, 3, input->height, input->width);
@@ -74,7 +74,7 @@ static void tiles_beyond_the_receptive_field(void **state) {
     rst_model *model = new_model(6, cases[i].levels, false);
     picture input = random_picture(cases[i].height, cases[i].width);
     picture whole = restore(model, &input, NULL);
-    const rst_restore_options options = {.tile = cases[i].tile, .overlap = cases[i].overlap};
+    const rst_session_options options = {SESSION, .tile = cases[i].tile, .overlap = cases[i].overlap};
     picture tiled = restore(model, &input, &options);
     const double difference = largest_difference(&whole, &tiled);
     if (!(difference <= 2e-6))
@@ -114,7 +114,7 @@ static void tiles_are_blended_with_their_weights(void **state) {
   picture parts[TILES];
   for (size_t i = 0; i < TILES; i++) parts[i] = restore_part(model, &input, 0, i * STEP, HEIGHT, TILE);
   for (rst_blend blend = RST_BLEND_RAMP; blend <= RST_BLEND_UNIFORM; blend++) {
-    const rst_restore_options options = {.tile = TILE, .overlap = STEP, .blend = blend};
+    const rst_session_options options = {SESSION, .tile = TILE, .overlap = STEP, .blend = blend};
     picture tiled = restore(model, &input, &options);
     for (size_t c = 0; c < 3; c++)
       for (size_t y = 0; y < HEIGHT; y++)
@@ -144,7 +144,7 @@ static void tiles_are_blended_with_their_weights(void **state) {
 /* ---- Memory limits ---------------------------------------------------------------------------------------
  */
 
-static void plan(const rst_model *model, const picture *p, const rst_restore_options *options,
+static void plan(const rst_model *model, const picture *p, const rst_session_options *options,
                  rst_plan *out) {
   rst_error err;
   if (rst_plan_restore(rst_model_architecture(model), NULL, p->width, p->height, options, out, &err) !=
@@ -156,15 +156,15 @@ static void a_limit_makes_tiles_that_keep_it(void **state) {
   (void)state;
   rst_model *model = new_model(8, 3, true);
   picture input = random_picture(203, 310);
-  picture whole = restore(model, &input, &(rst_restore_options){.threads = 1});
-  rst_plan at_once;
-  plan(model, &input, &(rst_restore_options){.threads = 16}, &at_once); /* tiles are chosen for so many */
+  picture whole = restore(model, &input, &(rst_session_options){SESSION, .threads = 1});
+  rst_plan at_once = {.struct_size = sizeof at_once};
+  plan(model, &input, &(rst_session_options){SESSION, .threads = 16}, &at_once); /* tiles are chosen for so many */
   assert_int_equal(at_once.tile, 0);
   assert_int_equal(at_once.tiles, 1);
   assert_true(at_once.bytes == at_once.weight_bytes + at_once.working_bytes);
   for (uint64_t limit = at_once.bytes + 1; limit >= at_once.bytes / 3; limit -= at_once.bytes / 9 + 1) {
-    const rst_restore_options options = {.threads = 1, .budget = fixture_budget(limit)};
-    rst_plan p;
+    const rst_session_options options = {SESSION, .threads = 1, .budget = fixture_budget(limit)};
+    rst_plan p = {.struct_size = sizeof p};
     plan(model, &input, &options, &p);
     assert_true(p.bytes <= limit);
     picture output = restore(model, &input, &options);
@@ -174,7 +174,7 @@ static void a_limit_makes_tiles_that_keep_it(void **state) {
     } else {
       assert_true(p.tile > 0 && p.tile % 4 == 0 && p.overlap < p.tile && p.tiles > 1);
       /* Choosing the same tiles oneself gives the same bytes. */
-      const rst_restore_options own = {.threads = 1, .tile = p.tile, .overlap = p.overlap};
+      const rst_session_options own = {SESSION, .threads = 1, .tile = p.tile, .overlap = p.overlap};
       picture same = restore(model, &input, &own);
       assert_memory_equal(output.samples, same.samples, count_of(&whole) * sizeof(float));
       free(same.samples);
@@ -193,7 +193,7 @@ static void a_limit_that_nothing_keeps(void **state) {
   picture input = random_picture(40, 50), output = new_picture(40, 50);
   const rst_pixels from = fixture_planar(input.samples, RST_SAMPLE_F32, 3, 40, 50);
   const rst_pixels to = fixture_planar(output.samples, RST_SAMPLE_F32, 3, 40, 50);
-  const rst_restore_options options = {.budget = fixture_budget(1)};
+  const rst_session_options options = {SESSION, .budget = fixture_budget(1)};
   rst_error err;
   assert_int_equal(rst_restore(model, &from, &to, &options, &err), RST_ERROR_MEMORY);
   static const char START[] = "50 x 40 pixels take ",
@@ -219,7 +219,7 @@ static void threads_and_layouts_do_not_matter(void **state) {
     const size_t c = i % 3, x = i / 3 % WIDTH, y = HEIGHT - 1 - i / 3 / WIDTH; /* interleaved, bottom up */
     in[i] = planar_in[(c * HEIGHT + y) * WIDTH + x];
   }
-  rst_restore_options options = {.threads = 1, .tile = 32, .overlap = 12};
+  rst_session_options options = {SESSION, .threads = 1, .tile = 32, .overlap = 12};
   const rst_pixels from = fixture_planar(planar_in, RST_SAMPLE_U8, 3, HEIGHT, WIDTH);
   const rst_pixels to = fixture_planar(planar_out, RST_SAMPLE_U8, 3, HEIGHT, WIDTH);
   assert_int_equal(rst_restore(model, &from, &to, &options, NULL), RST_OK);
@@ -258,7 +258,7 @@ static void one_progress_over_all_tiles(void **state) {
   rst_model *model = new_model(8, 2, true);
   picture input = random_picture(64, 64);
   watch w = {0};
-  rst_restore_options options = {.tile = 32, .overlap = 8, .progress = watching, .user = &w};
+  rst_session_options options = {SESSION, .tile = 32, .overlap = 8, .progress = watching, .user = &w};
   picture output = restore(model, &input, &options);
   assert_false(w.fell);
   assert_true(w.last == 1);

@@ -45,7 +45,7 @@ typedef struct shapes {
   size_t in_width, in_height, out_width, out_height;
 } shapes;
 
-static rst_status restore_shapes(const shapes *s, const rst_restore_options *options, rst_error *err) {
+static rst_status restore_shapes(const shapes *s, const rst_session_options *options, rst_error *err) {
   float in[6 * HEIGHT * WIDTH] = {0}, out[6 * HEIGHT * WIDTH] = {0};
   const rst_pixels from = fixture_planar(in, RST_SAMPLE_F32, s->in_channels, s->in_height, s->in_width);
   const rst_pixels to = fixture_planar(out, RST_SAMPLE_F32, s->out_channels, s->out_height, s->out_width);
@@ -74,23 +74,40 @@ static void shapes_that_do_not_fit(void **state) {
   }
 }
 
+static void samples_that_are_none(void **state) {
+  (void)state;
+  float samples[3 * HEIGHT * WIDTH] = {0}, other[3 * HEIGHT * WIDTH] = {0};
+  const rst_pixels good = fixture_planar(samples, RST_SAMPLE_F32, 3, HEIGHT, WIDTH);
+  rst_pixels bad = fixture_planar(other, RST_SAMPLE_F32, 3, HEIGHT, WIDTH);
+  rst_error err;
+  bad.sample = (rst_sample)3;
+  expect_error(rst_restore(rgb, &bad, &good, NULL, &err), &err, RST_ERROR_USAGE,
+               "input has samples of type 3, expected U8, U16 or F32");
+  expect_error(rst_restore(rgb, &good, &bad, NULL, &err), &err, RST_ERROR_USAGE,
+               "output has samples of type 3, expected U8, U16 or F32");
+  bad.sample = RST_SAMPLE_F32;
+  bad.samples = NULL;
+  expect_error(rst_restore(rgb, &bad, &good, NULL, &err), &err, RST_ERROR_USAGE, "input has no samples");
+  expect_error(rst_restore(rgb, &good, &bad, NULL, &err), &err, RST_ERROR_USAGE, "output has no samples");
+}
+
 static const shapes FITTING = {3, 3, WIDTH, HEIGHT, WIDTH, HEIGHT};
 
 static void options_that_do_not_fit(void **state) {
   (void)state;
   static const struct {
-    rst_restore_options options;
+    rst_session_options options;
     const char *message;
   } cases[] = {
-      {{.window = 1}, "window 1: expected 2 or more with 2 levels"},
-      {{.tile = 7}, "tile 7: expected a multiple of 2 with 2 levels"},
-      {{.tile = 8, .overlap = 8}, "overlap 8: expected 6 or less with tiles of 8 and 2 levels"},
-      {{.tile = 8, .overlap = SIZE_MAX},
+      {{SESSION, .window = 1}, "window 1: expected 2 or more with 2 levels"},
+      {{SESSION, .tile = 7}, "tile 7: expected a multiple of 2 with 2 levels"},
+      {{SESSION, .tile = 8, .overlap = 8}, "overlap 8: expected 6 or less with tiles of 8 and 2 levels"},
+      {{SESSION, .tile = 8, .overlap = SIZE_MAX},
        "overlap 18446744073709551615: expected 6 or less with tiles of 8 and 2 levels"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     rst_error err;
-    rst_plan plan;
+    rst_plan plan = {.struct_size = sizeof plan};
     expect_error(restore_shapes(&FITTING, &cases[i].options, &err), &err, RST_ERROR_USAGE, cases[i].message);
     expect_error(
         rst_plan_restore(rst_model_architecture(rgb), NULL, WIDTH, HEIGHT, &cases[i].options, &plan, &err),
@@ -102,7 +119,7 @@ static void options_that_do_not_fit(void **state) {
 static void plans_of_nothing(void **state) {
   (void)state;
   rst_error err;
-  rst_plan plan;
+  rst_plan plan = {.struct_size = sizeof plan};
   const rst_architecture *a = rst_model_architecture(rgb);
   assert_int_equal(rst_plan_restore(a, NULL, 0, HEIGHT, NULL, &plan, &err), RST_ERROR_USAGE);
   assert_int_equal(rst_plan_restore(a, NULL, WIDTH, 0, NULL, &plan, &err), RST_ERROR_USAGE);
@@ -356,6 +373,7 @@ static void pictures_that_do_not_fit(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(shapes_that_do_not_fit),
+      cmocka_unit_test(samples_that_are_none),
       cmocka_unit_test(options_that_do_not_fit),
       cmocka_unit_test(plans_of_nothing),
       cmocka_unit_test(pictures_beyond_memory),

@@ -57,20 +57,20 @@ static rst_status restore_with(void *user, rst_error *err) {
 
 static void restore_without_memory(void **state) {
   (void)state;
-  rst_restore_options options[] = {
-      {.threads = 1}, {.threads = 1, .window = 4}, {.threads = 1, .tile = 8, .overlap = 4}};
+  rst_session_options options[] = {
+      {SESSION, .threads = 1}, {SESSION, .threads = 1, .window = 4}, {SESSION, .threads = 1, .tile = 8, .overlap = 4}};
   for (size_t i = 0; i < sizeof options / sizeof *options; i++)
     assert_true(fail_each_alloc(restore_with, &options[i]) > 5);
 }
 
 static rst_status plan_with(void *user, rst_error *err) {
-  rst_plan plan;
+  rst_plan plan = {.struct_size = sizeof plan};
   return rst_plan_restore(rst_model_architecture(rgb), NULL, WIDTH, HEIGHT, user, &plan, err);
 }
 
 static void plan_without_memory(void **state) {
   (void)state;
-  rst_restore_options options[] = {{.threads = 1}, {.threads = 1, .tile = 8, .overlap = 4}};
+  rst_session_options options[] = {{SESSION, .threads = 1}, {SESSION, .threads = 1, .tile = 8, .overlap = 4}};
   for (size_t i = 0; i < sizeof options / sizeof *options; i++)
     assert_true(fail_each_alloc(plan_with, &options[i]) > 2);
 }
@@ -90,7 +90,7 @@ static rst_image new_picture(size_t width, size_t height, int channels) {
 static rst_status restore_picture_with(void *user, rst_error *err) {
   const picture_run *r = user;
   rst_image output;
-  const rst_restore_options options = {.threads = 1};
+  const rst_session_options options = {SESSION, .threads = 1};
   const rst_status status =
       picture_restore(r->model, &r->input, r->right, RST_SAMPLE_U8, &output, &options, err);
   assert_int_equal(output.samples == NULL, status != RST_OK);

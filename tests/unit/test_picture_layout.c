@@ -1,6 +1,15 @@
 /* How pictures are laid out for a network. The network is a stand-in that is defined here: what it is given
  * and how often is what matters. */
-#define rst_restore stand_in_restore
+#define rst_session stand_in_session
+#define rst_session_create stand_in_create
+#define rst_session_free stand_in_free
+#define rst_session_model stand_in_model
+#define rst_session_budget stand_in_budget
+#define rst_session_make_room stand_in_make_room
+#define rst_session_resize stand_in_resize
+#define rst_session_tell_plan stand_in_tell_plan
+#define rst_session_run_part stand_in_run_part
+#define rst_session_restore tested_session_restore
 #define rst_model_architecture stand_in_architecture
 #define rst_restore_image tested_restore_image
 #define rst_restore_image_held tested_restore_image_held
@@ -8,6 +17,7 @@
 #include "api/restore_image.c"
 #include "support/cmocka_all.h"
 #include "support/fail_alloc.h"
+#include "support/fixture.h"
 #include "support/pictures.h"
 
 enum { MAX_RUNS = 4 };
@@ -17,9 +27,52 @@ struct rst_model {
 };
 
 static struct {
-  int runs, inputs[MAX_RUNS];
+  int runs, inputs[MAX_RUNS], plans;
   rst_status status; /* what it answers */
 } network;
+
+struct rst_session {
+  const rst_model *model;
+  rst_session_options options;
+  size_t width, height;
+};
+
+rst_status rst_session_create(const rst_model *model, size_t width, size_t height,
+                              const rst_session_options *options, rst_session **session, rst_error *err) {
+  *session = rst_alloc_zeroed(1, sizeof **session);
+  if (*session == NULL) return rst_fail_memory(err, "the session");
+  **session = (rst_session){.model = model, .width = width, .height = height};
+  if (options != NULL) (*session)->options = *options;
+  return RST_OK;
+}
+
+void rst_session_free(rst_session *session) {
+  rst_free(session);
+}
+
+const rst_model *rst_session_model(const rst_session *session) {
+  return session->model;
+}
+
+rst_budget *rst_session_budget(const rst_session *session) {
+  return session->options.budget;
+}
+
+void rst_session_make_room(rst_session *session, size_t width, size_t height) {
+  assert_true(width > 0 && height > 0);
+  session->width = session->height = 0;
+}
+
+rst_status rst_session_resize(rst_session *session, size_t width, size_t height, rst_error *err) {
+  (void)err;
+  session->width = width, session->height = height;
+  return RST_OK;
+}
+
+void rst_session_tell_plan(const rst_session *session) {
+  assert_true(session->width > 0);
+  network.plans++;
+}
 
 const rst_architecture *rst_model_architecture(const rst_model *model) {
   return &model->architecture;
@@ -44,11 +97,15 @@ static float expected(float left, float right, int c) {
   return left / 2 + right / 4 + (float)c / 10;
 }
 
-rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rst_pixels *output,
-                       const rst_restore_options *options, rst_error *err) {
+rst_status rst_session_run_part(rst_session *session, const rst_pixels *input, const rst_pixels *output, int part,
+                                int parts, rst_error *err) {
+  const rst_session_options *options = &session->options;
+  assert_int_equal(part, network.runs);
   network.inputs[network.runs++ % MAX_RUNS] = input->channels;
-  assert_int_equal(input->channels, model->architecture.in_channels);
-  assert_int_equal(output->channels, model->architecture.out_channels);
+  assert_int_equal(input->channels, session->model->architecture.in_channels);
+  assert_int_equal(output->channels, session->model->architecture.out_channels);
+  assert_int_equal(input->width, session->width);
+  assert_int_equal(input->height, session->height);
   assert_int_equal(input->width, output->width);
   assert_int_equal(input->height, output->height);
   for (size_t y = 0; y < input->height; y++)
@@ -58,15 +115,15 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
         float right = two ? load(input, x, y, c + output->channels) : 0;
         store(output, x, y, c, expected(load(input, x, y, c), right, c));
       }
-  if (options != NULL && options->progress != NULL && !options->progress(options->user, 0.5))
+  if (options->progress != NULL && !options->progress(options->user, (part + 0.5) / parts))
     return rst_fail(err, RST_CANCELLED, "cancelled");
-  if (options != NULL && options->progress != NULL) options->progress(options->user, 1);
+  if (options->progress != NULL) options->progress(options->user, (part + 1.0) / parts);
   return network.status;
 }
 
 /* As picture_restore. */
 static rst_status restore_image(const rst_model *model, const rst_image *input, const rst_image *right,
-                                rst_sample sample, rst_image *output, const rst_restore_options *options,
+                                rst_sample sample, rst_image *output, const rst_session_options *options,
                                 rst_error *err) {
   rst_image *image;
   rst_status status = rst_restore_image(model, input, right, sample, &image, options, err);
@@ -105,7 +162,8 @@ static rst_image restore(const rst_model *model, const rst_image *input, const r
   assert_int_equal(output.channels, rst_restore_image_channels(&model->architecture, input->channels));
   assert_int_equal(output.sample, sample);
   assert_int_equal(network.runs, runs);
-  network.runs = 0;
+  assert_int_equal(network.plans, 1);
+  network.runs = network.plans = 0;
   return output;
 }
 
@@ -261,7 +319,7 @@ static void test_progress_counts_all_runs_as_one(void **state) {
   static const double wanted[] = {0.5 / 3, 1.0 / 3, 1.5 / 3, 2.0 / 3, 2.5 / 3, 1};
   rst_model model = model_of(1, 1, false);
   record r = {0};
-  rst_restore_options options = {.progress = on_progress, .user = &r};
+  rst_session_options options = {SESSION, .progress = on_progress, .user = &r};
   rst_image in = picture_random(2, 2, 3, RST_SAMPLE_U8, 1), out;
   assert_int_equal(restore_image(&model, &in, NULL, RST_SAMPLE_U8, &out, &options, NULL), RST_OK);
   assert_int_equal(r.calls, 6);
@@ -274,7 +332,7 @@ static void test_cancelling_stops_at_once(void **state) {
   (void)state;
   rst_model model = model_of(1, 1, false);
   record r = {.stop_at = 3};
-  rst_restore_options options = {.progress = on_progress, .user = &r};
+  rst_session_options options = {SESSION, .progress = on_progress, .user = &r};
   rst_image in = picture_random(2, 2, 3, RST_SAMPLE_U8, 1), out;
   assert_int_equal(restore_image(&model, &in, NULL, RST_SAMPLE_U8, &out, &options, NULL),
                    RST_CANCELLED);
@@ -350,6 +408,7 @@ static void test_failures_of_the_network_are_passed_on(void **state) {
 static rst_status restore_once(void *picture, rst_error *err) {
   rst_model model = model_of(6, 3, true);
   rst_image out;
+  network.runs = 0;
   rst_status status = restore_image(&model, picture, picture, RST_SAMPLE_U8, &out, NULL, err);
   rst_image_clear(&out);
   return status;
@@ -358,7 +417,7 @@ static rst_status restore_once(void *picture, rst_error *err) {
 static void test_every_failed_allocation_is_out_of_memory(void **state) {
   (void)state;
   rst_image in = picture_random(4, 3, 1, RST_SAMPLE_U8, 1);
-  assert_int_equal(fail_each_alloc(restore_once, &in), 4);
+  assert_int_equal(fail_each_alloc(restore_once, &in), 5);
   rst_image_clear(&in);
 }
 

@@ -260,7 +260,7 @@ static void *call(void *argument) {
   caller *c = argument;
   const rst_pixels from = fixture_planar(c->input, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
   const rst_pixels to = fixture_planar(c->found, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
-  const rst_restore_options options = {.threads = 2};
+  const rst_session_options options = {SESSION, .threads = 2};
   for (int i = 0; i < REPEATS && c->status == RST_OK; i++)
     c->status = rst_restore(c->used, &from, &to, &options, NULL);
   return NULL;
@@ -315,7 +315,7 @@ static rst_status restore_watched(watch *w, int threads, float *output, rst_erro
   float *input = fixture_samples(6, SAMPLES);
   const rst_pixels from = fixture_planar(input, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
   const rst_pixels to = fixture_planar(output, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
-  const rst_restore_options options = {.threads = threads, .progress = watching, .user = w};
+  const rst_session_options options = {SESSION, .threads = threads, .progress = watching, .user = w};
   const rst_status status = rst_restore(model, &from, &to, &options, err);
   free(input);
   return status;
@@ -380,7 +380,7 @@ static void stages_are_told_in_order(void **state) {
   float *input = fixture_samples(6, SAMPLES), *output = fixture_alloc(SAMPLES, sizeof *output);
   const rst_pixels from = fixture_planar(input, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
   const rst_pixels to = fixture_planar(output, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
-  const rst_restore_options options = {.stage_done = note_stage, .stage_user = &s};
+  const rst_session_options options = {SESSION, .stage_done = note_stage, .stage_user = &s};
   assert_int_equal(rst_restore(model, &from, &to, &options, NULL), RST_OK);
   assert_string_equal(
       s.names,

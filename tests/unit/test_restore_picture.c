@@ -220,13 +220,13 @@ static void progress_over_channels(void **state) {
   rst_image input = new_picture(3, RST_SAMPLE_U8, 3), output;
   rst_error err;
   growth g = {0};
-  const rst_restore_options watching = {.progress = watch_growth, .user = &g};
+  const rst_session_options watching = {SESSION, .progress = watch_growth, .user = &g};
   assert_int_equal(picture_restore(model, &input, NULL, RST_SAMPLE_U8, &output, &watching, &err), RST_OK);
   assert_false(g.fell);
   assert_true(g.last == 1);
   rst_image_clear(&output);
 
-  const rst_restore_options stopping = {.progress = stop_at_once};
+  const rst_session_options stopping = {SESSION, .progress = stop_at_once};
   memset(&output, 0x55, sizeof output);
   assert_int_equal(picture_restore(model, &input, NULL, RST_SAMPLE_U8, &output, &stopping, &err),
                    RST_CANCELLED);

@@ -32,7 +32,7 @@ static void bands_of_a_part_taller_than_of_the_whole(void **state) {
 
 /* ---- Plans --------------------------------------------------------------------------------------------- */
 
-static rst_status plan(const rst_architecture *a, size_t width, size_t height, rst_restore_options options,
+static rst_status plan(const rst_architecture *a, size_t width, size_t height, rst_session_options options,
                        rst_plan *p, rst_error *err) {
   options.threads = 1;
   return rst_plan_restore(a, NULL, width, height, &options, p, err);
@@ -46,9 +46,9 @@ static void sizes_that_wrap(void **state) {
       {SIZE_MAX, 1}, {1, SIZE_MAX}, {SIZE_MAX - 6, 1}, {(size_t)1 << 40, (size_t)1 << 30}};
   for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
     for (size_t tile = 0; tile <= 8; tile += 8) {
-      rst_plan p;
+      rst_plan p = {.struct_size = sizeof p};
       rst_error err;
-      assert_int_equal(plan(&a, sides[i][0], sides[i][1], (rst_restore_options){.tile = tile}, &p, &err),
+      assert_int_equal(plan(&a, sides[i][0], sides[i][1], (rst_session_options){SESSION, .tile = tile}, &p, &err),
                        RST_ERROR_MEMORY);
       assert_string_equal(err.message, "out of memory for the feature maps");
     }
@@ -58,20 +58,20 @@ static void architectures_that_are_none(void **state) {
   (void)state;
   rst_architecture a = architecture_small(8, 2);
   a.heads[0] = 0;
-  rst_plan p = {.bytes = 1};
+  rst_plan p = {.struct_size = sizeof p, .bytes = 1};
   rst_error err;
-  assert_int_equal(plan(&a, 8, 8, (rst_restore_options){0}, &p, &err), RST_ERROR_WEIGHTS);
+  assert_int_equal(plan(&a, 8, 8, (rst_session_options){SESSION}, &p, &err), RST_ERROR_WEIGHTS);
   assert_string_equal(err.message, "the model: heads[0] 0, expected a divisor of the level's width, 8");
   assert_true(p.bytes == 0);
   a = (rst_architecture){0};
-  assert_int_equal(plan(&a, 8, 8, (rst_restore_options){0}, &p, &err), RST_ERROR_WEIGHTS);
+  assert_int_equal(plan(&a, 8, 8, (rst_session_options){SESSION}, &p, &err), RST_ERROR_WEIGHTS);
 }
 
 static void tiles_asked_for_keep_the_limit(void **state) {
   (void)state;
   const rst_architecture a = architecture_published();
-  rst_restore_options options = {.tile = 256, .overlap = 32};
-  rst_plan free_plan, p;
+  rst_session_options options = {SESSION, .tile = 256, .overlap = 32};
+  rst_plan free_plan = {.struct_size = sizeof free_plan}, p = free_plan;
   rst_error err;
   assert_int_equal(plan(&a, 640, 480, options, &free_plan, &err), RST_OK);
   options.budget = fixture_budget(free_plan.bytes);
@@ -89,10 +89,10 @@ static void tiles_asked_for_keep_the_limit(void **state) {
 static void tiles_larger_than_the_picture_take_no_more(void **state) {
   (void)state;
   const rst_architecture a = architecture_small(8, 2);
-  rst_plan wide, fitting;
+  rst_plan wide = {.struct_size = sizeof wide}, fitting = wide;
   rst_error err;
-  assert_int_equal(plan(&a, 64, 64, (rst_restore_options){.tile = 4096}, &wide, &err), RST_OK);
-  assert_int_equal(plan(&a, 64, 64, (rst_restore_options){.tile = 64}, &fitting, &err), RST_OK);
+  assert_int_equal(plan(&a, 64, 64, (rst_session_options){SESSION, .tile = 4096}, &wide, &err), RST_OK);
+  assert_int_equal(plan(&a, 64, 64, (rst_session_options){SESSION, .tile = 64}, &fitting, &err), RST_OK);
   assert_true(wide.bytes == fitting.bytes);
 }
 

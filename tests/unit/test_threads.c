@@ -179,7 +179,7 @@ static void a_session_runs_in_a_child(void **state) {
   const rst_pixels child_to = fixture_planar(found, RST_SAMPLE_F32, 3, SIDE, SIDE);
   rst_session *session;
   assert_int_equal(
-      rst_session_create(model, SIDE, SIDE, &(rst_restore_options){.threads = 3}, &session, NULL), RST_OK);
+      rst_session_create(model, SIDE, SIDE, &(rst_session_options){SESSION, .threads = 3}, &session, NULL), RST_OK);
   assert_int_equal(rst_session_run(session, &from, &to, NULL), RST_OK);
   const pid_t child = fork();
   assert_true(child >= 0);

@@ -33,7 +33,7 @@ static float *noisy_picture(void) {
   return samples;
 }
 
-static float *restored(const rst_model *model, const float *input, const rst_restore_options *options) {
+static float *restored(const rst_model *model, const float *input, const rst_session_options *options) {
   float *output = fixture_alloc(SAMPLES, sizeof *output);
   const rst_pixels in = fixture_planar(input, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
   const rst_pixels out = fixture_planar(output, RST_SAMPLE_F32, CHANNELS, HEIGHT, WIDTH);
@@ -64,7 +64,7 @@ static void without_attention_tiles_change_only_rounding(void **state) {
   float *input = noisy_picture(), *whole = restored(model, input, NULL);
   const size_t tiles[] = {72, 96, 128};
   for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
-    const rst_restore_options options = {.tile = tiles[i], .overlap = 60};
+    const rst_session_options options = {SESSION, .tile = tiles[i], .overlap = 60};
     float *tiled = restored(model, input, &options);
     assert_true(largest_difference(whole, tiled) < 2e-6);
     free(tiled);
@@ -78,7 +78,7 @@ static void without_overlap_tiles_show(void **state) {
   (void)state;
   rst_model *model = make_model(false);
   float *input = noisy_picture(), *whole = restored(model, input, NULL);
-  const rst_restore_options options = {.tile = 64};
+  const rst_session_options options = {SESSION, .tile = 64};
   float *tiled = restored(model, input, &options);
   assert_true(largest_difference(whole, tiled) > 1e-4);
   free(tiled);
@@ -103,7 +103,7 @@ static void a_smooth_picture_shows_no_seam(void **state) {
   (void)state;
   rst_model *model = make_model(true);
   float *input = smooth_picture(), *whole = restored(model, input, NULL);
-  const rst_restore_options blended = {.tile = 96, .overlap = 72}, cut = {.tile = 96};
+  const rst_session_options blended = {SESSION, .tile = 96, .overlap = 72}, cut = {SESSION, .tile = 96};
   float *good = restored(model, input, &blended), *bad = restored(model, input, &cut);
   assert_true(seam(bad, whole) > 0.1); /* the test can see seams */
   assert_true(3 * seam(good, whole) < seam(bad, whole));
@@ -118,7 +118,7 @@ static void a_tile_that_holds_the_picture_is_the_whole_run(void **state) {
   (void)state;
   rst_model *model = make_model(true);
   float *input = noisy_picture(), *whole = restored(model, input, NULL);
-  const rst_restore_options options = {.tile = 256, .overlap = 32};
+  const rst_session_options options = {SESSION, .tile = 256, .overlap = 32};
   float *tiled = restored(model, input, &options);
   assert_memory_equal(whole, tiled, SAMPLES * sizeof *whole);
   free(tiled);
@@ -131,8 +131,8 @@ static void uniform_blend_is_the_mean(void **state) {
   (void)state;
   rst_model *model = make_model(true);
   float *input = noisy_picture();
-  const rst_restore_options ramp = {.tile = 104, .overlap = 8},
-                            uniform = {.tile = 104, .overlap = 8, .blend = RST_BLEND_UNIFORM};
+  const rst_session_options ramp = {SESSION, .tile = 104, .overlap = 8},
+                            uniform = {SESSION, .tile = 104, .overlap = 8, .blend = RST_BLEND_UNIFORM};
   float *a = restored(model, input, &ramp), *b = restored(model, input, &uniform);
   assert_true(largest_difference(a, b) > 1e-5);
   /* Tiles start at 0 and 96: outside the overlap [96, 104) both are the same tile. */
@@ -145,9 +145,9 @@ static void uniform_blend_is_the_mean(void **state) {
 
 /* ---- Plans --------------------------------------------------------------------------------------------- */
 
-static rst_plan plan(size_t width, size_t height, const rst_restore_options *options) {
+static rst_plan plan(size_t width, size_t height, const rst_session_options *options) {
   const rst_architecture a = architecture_published();
-  rst_plan p;
+  rst_plan p = {.struct_size = sizeof p};
   rst_error err;
   if (rst_plan_restore(&a, NULL, width, height, options, &p, &err) != RST_OK) fail_msg("%s", err.message);
   return p;
@@ -156,7 +156,7 @@ static rst_plan plan(size_t width, size_t height, const rst_restore_options *opt
 /* The same within a limit. */
 static rst_plan plan_within(size_t width, size_t height, int threads, uint64_t limit) {
   rst_budget *budget = fixture_budget(limit);
-  const rst_plan p = plan(width, height, &(rst_restore_options){.threads = threads, .budget = budget});
+  const rst_plan p = plan(width, height, &(rst_session_options){SESSION, .threads = threads, .budget = budget});
   rst_budget_free(budget);
   return p;
 }
@@ -164,7 +164,7 @@ static rst_plan plan_within(size_t width, size_t height, int threads, uint64_t l
 /* As large as fit with 16 threads, that is: see below. */
 static void a_limit_is_kept_by_tiles_as_large_as_fit(void **state) {
   (void)state;
-  const rst_plan whole = plan(1280, 720, &(rst_restore_options){.threads = 16});
+  const rst_plan whole = plan(1280, 720, &(rst_session_options){SESSION, .threads = 16});
   assert_int_equal(whole.tile, 0);
   assert_int_equal(whole.tiles, 1);
   assert_int_equal(plan_within(1280, 720, 16, whole.bytes).tile, 0);
@@ -176,7 +176,7 @@ static void a_limit_is_kept_by_tiles_as_large_as_fit(void **state) {
 
 static void tiles_do_not_depend_on_threads(void **state) {
   (void)state;
-  const rst_plan whole = plan(1280, 720, &(rst_restore_options){.threads = 2});
+  const rst_plan whole = plan(1280, 720, &(rst_session_options){SESSION, .threads = 2});
   for (uint64_t limit = whole.bytes + whole.bytes / 10; limit > whole.bytes / 2; limit -= whole.bytes / 20) {
     const rst_plan one = plan_within(1280, 720, 1, limit);
     for (int threads = 2; threads <= 16; threads += 2) {
@@ -190,7 +190,7 @@ static void tiles_do_not_depend_on_threads(void **state) {
 
 static void what_the_caller_takes_counts(void **state) {
   (void)state;
-  rst_restore_options options = {.threads = 16};
+  rst_session_options options = {SESSION, .threads = 16};
   options.budget = fixture_budget(plan(1280, 720, &options).bytes + 1000);
   assert_true(rst_budget_take(options.budget, 1000));
   assert_int_equal(plan(1280, 720, &options).tile, 0);
@@ -201,7 +201,7 @@ static void what_the_caller_takes_counts(void **state) {
 
 static void the_published_model_needs_what_was_promised(void **state) {
   (void)state;
-  const rst_restore_options two = {.threads = 2};
+  const rst_session_options two = {SESSION, .threads = 2};
   assert_true((double)plan(256, 256, &two).bytes < 180e6);
   assert_true((double)plan(1280, 720, &two).bytes < 600e6);
   assert_true((double)plan(3840, 2160, &two).bytes < 3.7e9);
@@ -211,24 +211,24 @@ static void what_cannot_be_is_refused(void **state) {
   (void)state;
   const rst_architecture a = architecture_published();
   const struct {
-    rst_restore_options options;
+    rst_session_options options;
     rst_status status;
     const char *message;
   } cases[] = {
-      {{.tile = 12}, RST_ERROR_USAGE, "tile 12: expected a multiple of 8 with 4 levels"},
-      {{.tile = 16, .overlap = 16},
+      {{SESSION, .tile = 12}, RST_ERROR_USAGE, "tile 12: expected a multiple of 8 with 4 levels"},
+      {{SESSION, .tile = 16, .overlap = 16},
        RST_ERROR_USAGE,
        "overlap 16: expected 8 or less with tiles of 16 and 4 levels"},
-      {{.window = 7}, RST_ERROR_USAGE, "window 7: expected 8 or more with 4 levels"},
+      {{SESSION, .window = 7}, RST_ERROR_USAGE, "window 7: expected 8 or more with 4 levels"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    rst_plan p;
+    rst_plan p = {.struct_size = sizeof p};
     rst_error err;
     assert_int_equal(rst_plan_restore(&a, NULL, 64, 64, &cases[i].options, &p, &err), cases[i].status);
     assert_string_equal(err.message, cases[i].message);
   }
-  const rst_restore_options little = {.budget = fixture_budget(1000000)};
-  rst_plan p;
+  const rst_session_options little = {SESSION, .budget = fixture_budget(1000000)};
+  rst_plan p = {.struct_size = sizeof p};
   rst_error err;
   assert_int_equal(rst_plan_restore(&a, NULL, 64, 64, &little, &p, &err), RST_ERROR_MEMORY);
   assert_non_null(strstr(err.message, "even in the smallest tiles, allowed are 1 MB"));

@@ -20,7 +20,7 @@ static void restore(const rst_model *model, const float *input, const window_cas
   const rst_architecture *a = rst_model_architecture(model);
   const rst_pixels from = fixture_planar(input, RST_SAMPLE_F32, a->in_channels, c->height, c->width);
   const rst_pixels to = fixture_planar(output, RST_SAMPLE_F32, a->out_channels, c->height, c->width);
-  const rst_restore_options options = {.threads = threads, .window = c->window};
+  const rst_session_options options = {SESSION, .threads = threads, .window = c->window};
   rst_error err;
   if (rst_restore(model, &from, &to, &options, &err) != RST_OK) fail_msg("%s", err.message);
 }

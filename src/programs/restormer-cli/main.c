@@ -28,7 +28,7 @@ static rst_status make_budget(const cli_options *options, rst_budget **budget, r
 static rst_status check_options(const cli_options *options, const rst_architecture *architecture,
                                 const char *path, rst_error *err) {
   enum { SIDE = 64 }; /* any will do */
-  rst_plan plan;
+  rst_plan plan = {.struct_size = sizeof plan};
   if (architecture->dual_pixel != (options->right != NULL))
     return cli_error(err, RST_ERROR_USAGE,
                      options->right ? "%s: the model takes one view, but --right gives a second one"

@@ -271,8 +271,10 @@ static options_action wrong(const char *text) {
 
 options_action options_parse(int argc, char **argv, cli_options *options) {
   *options = (cli_options){
-      .run.overlap = SIZE_MAX, .generate = -1, .strength = 1, .jobs = 1, .background = {255, 255, 255}};
+      .generate = -1, .strength = 1, .jobs = 1, .background = {255, 255, 255}};
   rst_model_options_init(&options->model);
+  rst_session_options_init(&options->run);
+  options->run.overlap = SIZE_MAX;
   if (!cli_parse_options(&program, argc, argv, options)) return OPTIONS_WRONG;
   if (options->help) {
     cli_print_help(&program, stdout);

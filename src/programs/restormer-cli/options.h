@@ -32,7 +32,7 @@ typedef struct cli_options { /* all strings point into argv */
   int threads;         /* 0: as many as the process may use */
   int jobs;
   rst_model_options model;
-  rst_restore_options run; /* budget, threads and callbacks are not set */
+  rst_session_options run; /* budget, threads and callbacks are not set */
   uint64_t max_memory;     /* bytes; 0: what is available */
   int progress;            /* a progress_kind */
   const char *stats;       /* NULL: none */

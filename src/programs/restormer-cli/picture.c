@@ -1,6 +1,5 @@
 #include "picture.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -120,57 +119,53 @@ static int result_channels(const work *w) {
   return rst_restore_image_channels(rst_model_architecture(w->run->model), rst_image_channels(w->input));
 }
 
-/* Counts the pictures in the budget. */
-static rst_status take_pictures(work *w, rst_sample sample, rst_error *err) {
+/* Counts in the budget what the library does not: the library has the result and what it makes of it. */
+static rst_status count_pictures(work *w, rst_sample sample, rst_error *err) {
+  const uint64_t pixels = (uint64_t)rst_image_width(w->input) * rst_image_height(w->input);
   const int channels = rst_image_channels(w->input);
   const size_t in = rst_sample_size(rst_image_sample(w->input)) * (w->right != NULL ? 2 : 1);
-  const size_t out = rst_sample_size(sample) * (w->run->options->preview ? 3 : 1);
-  const uint64_t bytes = (uint64_t)rst_image_width(w->input) * rst_image_height(w->input) *
-                         ((size_t)channels * in + (size_t)result_channels(w) * out +
-                          rst_restore_image_held(rst_model_architecture(w->run->model), channels));
+  const uint64_t out = pixels * (size_t)result_channels(w) * rst_sample_size(sample);
+  const uint64_t more = w->run->options->preview ? 2 * out : 0;
   rst_budget *budget = w->run->budget;
-  w->report->picture_bytes = bytes;
-  if (!rst_budget_take(budget, bytes))
-    return cli_error(err, RST_ERROR_MEMORY, "the pictures and the weights take %.0f MB, allowed are %.0f MB",
-                     ceil((double)(rst_budget_used(budget) + bytes) / 1e6),
-                     floor((double)rst_budget_limit(budget) / 1e6));
-  w->taken = bytes;
+  w->report->picture_bytes = pixels * ((size_t)channels * in + rst_restore_image_held(rst_model_architecture(w->run->model),
+                                                                                      channels)) + out + more;
+  rst_status status = rst_image_count(w->input, budget, err);
+  if (status == RST_OK && w->right != NULL) status = rst_image_count(w->right, budget, err);
+  if (status != RST_OK) return status;
+  if (!rst_budget_take(budget, more))
+    return cli_error(err, RST_ERROR_MEMORY, "out of memory for the preview: %.1f MB", (double)more / 1e6);
+  w->taken = more;
   return RST_OK;
 }
 
 /* Tells what a run will take when that is asked for or not what is expected. */
-static rst_status plan(work *w, const rst_restore_options *how, rst_error *err) {
+static void tell_plan(void *user, const rst_plan *p) {
+  work *w = user;
   const cli_options *o = w->run->options;
-  rst_session *session;
-  rst_status status = rst_session_create(w->run->model, rst_image_width(w->input), rst_image_height(w->input),
-                                         how, &session, err);
-  if (status != RST_OK) return status;
-  const rst_plan p = w->report->plan = *rst_session_plan(session);
-  rst_session_free(session);
+  w->report->plan = *p;
   progress_hold(w->run->progress);
-  if (how->tile == 0 && p.tile != 0 && !o->quiet)
+  if (o->run.tile == 0 && p->tile != 0 && !o->quiet)
     cli_print_line(
         stderr, "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping",
-        w->job->input, (double)rst_budget_limit(how->budget) / 1e6, p.tiles, p.tile, p.overlap);
+        w->job->input, (double)rst_budget_limit(w->run->budget) / 1e6, p->tiles, p->tile, p->overlap);
   if (o->verbose)
-    fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in, %.1f MB in all\n", p.tiles,
-            p.tiles == 1 ? "" : "s", (double)p.weight_bytes / 1e6, (double)p.working_bytes / 1e6,
-            (double)cli_memory_in_all(p.bytes, w->report->picture_bytes) / 1e6);
+    fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in, %.1f MB in all\n", p->tiles,
+            p->tiles == 1 ? "" : "s", (double)p->weight_bytes / 1e6, (double)p->working_bytes / 1e6,
+            (double)cli_memory_in_all(p->bytes, w->report->picture_bytes) / 1e6);
   progress_release(w->run->progress);
-  return RST_OK;
 }
 
 static rst_status restore(work *w, rst_error *err) {
   const cli_options *o = w->run->options;
-  rst_restore_options how = o->run;
+  rst_session_options how = o->run;
   how.threads = w->run->threads;
   how.budget = w->run->budget;
   how.progress = progress_step, how.user = &w->progress;
   how.stage_done = note_stage, how.stage_user = w;
+  how.planned = tell_plan, how.planned_user = w;
   rst_sample sample;
   rst_status status = result_sample(w, &sample, err);
-  if (status == RST_OK) status = take_pictures(w, sample, err);
-  if (status == RST_OK) status = plan(w, &how, err);
+  if (status == RST_OK) status = count_pictures(w, sample, err);
   if (status == RST_OK)
     status = rst_restore_image(w->run->model, w->input, w->right, sample, &w->output, &how, err);
   if (status == RST_OK && o->strength < 1) adjust_blend(w->input, o->strength, w->output);

@@ -16,8 +16,9 @@ typedef struct memory {
 /* Of a run of restormer-cli from 8-bit pictures to an 8-bit picture. */
 static memory memory_of(const rst_architecture *a, const info_run *run, rst_precision precision) {
   const rst_model_options model = {.struct_size = sizeof model, .precision = precision};
-  const rst_restore_options options = {.threads = run->threads};
+  const rst_session_options options = {.struct_size = sizeof options, .threads = run->threads};
   rst_plan plan;
+  rst_plan_init(&plan);
   rst_error err;
   if (rst_plan_restore(a, &model, run->width, run->height, &options, &plan, &err) != RST_OK ||
       plan.bytes == UINT64_MAX)

@@ -11,6 +11,6 @@ ulimit -v 500000
 try restormer-cli -t 1 -w model.json --max-memory 1T in.pgm out.png
 echo '--- limits that the pictures, and the program alone, do not fit into'
 for limit in 30M 1M; do
-  try restormer-cli -t 1 -w model.json --max-memory $limit in.pgm out.png 2>&1 | sed 's/take [0-9]* MB/take N MB/'
+  try restormer-cli -t 1 -w model.json --max-memory $limit in.pgm out.png 2>&1 | sed 's/; [0-9.]* of/; N of/'
 done
 ls -A
