@@ -209,5 +209,6 @@ clean:
 include packaging/packaging.mk
 include bench/bench.mk
 include quality/quality.mk
+include tests/fuzz/fuzz.mk
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,54 @@
+/* One codec, the one that RST_FUZZ_READ names. PNG's checksums are made right after most mutations: behind them is more
+ * to be found. */
+#include <string.h>
+
+#include "fuzz.h"
+#include "image/image.h"
+
+#ifdef RST_FUZZ_PNG
+#include "image/png.h"
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
+  enum { SIGNATURE = 8, FRAME = 12 };
+  size = LLVMFuzzerMutate(data, size, max_size);
+  if (seed % 16 == 0) return size;
+  for (size_t at = SIGNATURE; at <= size && size - at >= FRAME;) {
+    size_t length = rst_be32(data + at);
+    if (length > size - at - FRAME) break;
+    rst_put_be32(data + at + 8 + length, rst_png_crc(0, data + at + 4, length + 4));
+    at += FRAME + length;
+  }
+  return size;
+}
+#endif
+
+static void warn(void *user, const char *message) {
+  ++*(size_t *)user;
+  fuzz_require(strlen(message) >= 10 && strchr(message, '\n') == NULL, "a warning that says nothing");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  size_t warnings = 0;
+  rst_error err = {.message = ""};
+  rst_image_read_options options;
+  rst_image_read_options_init(&options);
+  options.max_pixels = 1 << 18;
+  options.max_memory = 32 << 20;
+  options.warning = warn, options.user = &warnings;
+  rst_image image = {0};
+  const rst_source source = {"a picture", data, size, &err, &options};
+  rst_status status = RST_FUZZ_READ(&source, &image);
+  fuzz_check(status, RST_ERROR_INPUT, &err);
+  if (status == RST_OK) {
+    fuzz_require(image.width > 0 && image.height > 0 && image.width * image.height <= 1 << 18, "a size that was not allowed");
+    size_t n = image.width * image.height * (size_t)image.channels * rst_sample_size(image.sample);
+    const volatile uint8_t *samples = image.samples;
+    for (size_t i = 0; i < n; i += 64) (void)samples[i];
+    (void)samples[n - 1]; /* all of it is there */
+  }
+  rst_image_clear(&image);
+  return 0;
+}
