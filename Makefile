@@ -130,7 +130,7 @@ $(BUILD)/obj/src/model/pack.o $(BUILD)/obj/src/base/tensor.o: EXTRA_CFLAGS = -O3
 define simd_rule
 $(BUILD)/obj/src/kernels/simd/%.$(1)_$(2).o: src/kernels/simd/%.c $(BUILD)/stamps/compile
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -O3 $$(ISA_CFLAGS_$(1)) -DRST_VARIANT=$(1)_$(2) -DRST_VARIANT_ISA=RST_ISA_$$(ISA_NAME_$(1)) \
+	$$(CC) $$(ALL_CFLAGS) -O3 $$(SIMD_CFLAGS) $$(ISA_CFLAGS_$(1)) -DRST_VARIANT=$(1)_$(2) -DRST_VARIANT_ISA=RST_ISA_$$(ISA_NAME_$(1)) \
 	  -DRST_BF16=$(if $(filter bf16,$(2)),1,0) -MMD -MP -c $$< -o $$@
 endef
 $(foreach v,$(VARIANTS),$(eval $(call simd_rule,$(firstword $(subst _, ,$(v))),$(lastword $(subst _, ,$(v))))))

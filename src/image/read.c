@@ -1,6 +1,7 @@
 /* Reading a picture: finding out what the file is, by its content, and what the readers share. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -67,6 +68,15 @@ static bool matches(const signature *s, const rst_source *source) {
   return true;
 }
 
+/* A PNG's first chunk behind a signature that is none any more. */
+static bool is_damaged_png(const rst_source *source) {
+  static const char first[] = "IHDR";
+  enum { SIGNATURE = 8, MOVED = 12 };
+  for (size_t at = SIGNATURE; at <= SIGNATURE + MOVED && source->size >= at + strlen(first); at++)
+    if (memcmp(source->data + at, first, strlen(first)) == 0) return true;
+  return false;
+}
+
 static rst_status read_pixels(const rst_source *source, rst_image *image) {
   char list[RST_FORMAT_LIST];
   if (source->size == 0) return rst_source_fail(source, "is empty");
@@ -76,6 +86,8 @@ static rst_status read_pixels(const rst_source *source, rst_image *image) {
     if (s->read != NULL) return s->read(source, image);
     return rst_source_fail(source, "is %s file, expected %s", s->format, rst_format_list(list));
   }
+  if (is_damaged_png(source))
+    return rst_source_fail(source, "is a PNG with a damaged signature (a transfer as text does that)");
   if (rst_tga_plausible(source->data, source->size)) return rst_tga_read(source, image);
   return rst_source_fail(source, "unknown content, expected %s", rst_format_list(list));
 }

@@ -1,8 +1,9 @@
-/* A checkpoint in any form (zip, the older plain form, safetensors), up to the architecture that it holds, and the first
- * bytes of every tensor. */
+/* A checkpoint in any form (zip, the older plain form, safetensors), up to the architecture that it holds,
+ * and the first bytes of every tensor. */
+#include "weights/checkpoint/checkpoint.h"
+
 #include "base/memory.h"
 #include "fuzz.h"
-#include "weights/checkpoint/checkpoint.h"
 #include "weights/checkpoint/state_dict.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -18,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (status == RST_OK) {
     status = rst_state_dict_find(checkpoint.root, path, &dict, &err);
     if (status == RST_OK) status = rst_state_dict_architecture(&dict, path, &architecture, &err);
-    if (status == RST_OK) status = rst_state_dict_match(&dict, path, &architecture, &specs, &views, &count, &err);
+    if (status == RST_OK)
+      status = rst_state_dict_match(&dict, path, &architecture, &specs, &views, &count, &err);
     for (size_t i = 0; status == RST_OK && i < count; i++) {
       const uint8_t *bytes;
       status = rst_checkpoint_data(&checkpoint, views[i]->storage, &bytes, &err);

@@ -1,5 +1,5 @@
-/* fuzz.h - what the libFuzzer targets share. A target is a file with one LLVMFuzzerTestOneInput; what comes out of the
- * bytes must be a result that holds or an error that says something. */
+/* fuzz.h - what the libFuzzer targets share. A target is a file with one LLVMFuzzerTestOneInput; what comes
+ * out of the bytes must be a result that holds or an error that says something. */
 #ifndef RST_TESTS_FUZZ_FUZZ_H
 #define RST_TESTS_FUZZ_FUZZ_H
 
@@ -15,7 +15,8 @@ void fuzz_require(bool holds, const char *what);
 /* RST_OK without a message, or `expected` (or RST_ERROR_MEMORY) with one line that names a file. */
 void fuzz_check(rst_status status, rst_status expected, const rst_error *err);
 
-/* A path under which the bytes can be opened, until the next call. `which`: 0 or 1, for two files at a time. */
+/* A path under which the bytes can be opened, until the next call. `which`: 0 or 1, for two files at a time.
+ */
 const char *fuzz_file(int which, const uint8_t *data, size_t size);
 
 #endif

@@ -1,10 +1,11 @@
 /* The command line of restormer-cli: a line of words, with a zero byte or a line's end between them. */
+#include "programs/restormer-cli/options.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "fuzz.h"
-#include "programs/restormer-cli/options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   enum { WORDS = 32, BYTES = 1024 };

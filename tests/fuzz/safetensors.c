@@ -1,6 +1,9 @@
 /* A safetensors file, as of a manifest and as a checkpoint. */
-#include "fuzz.h"
 #include "weights/safetensors.h"
+
+#include <string.h>
+
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const char *path = fuzz_file(0, data, size);
@@ -10,12 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rst_status status = rst_safetensors_open(path, RST_ANY_BYTES, (rst_safetensors_kind)kind, &file, &err);
     fuzz_check(status, RST_ERROR_WEIGHTS, &err);
     if (status != RST_OK) continue;
-    for (size_t i = 0; i < file.count; i++) {
-      const rst_tensor *t = &file.tensors[i];
-      size_t bytes = t->elements * rst_dtype_size(t->dtype);
-      const volatile uint8_t *values = t->data;
-      if (bytes > 0) (void)values[0], (void)values[bytes - 1];
-    }
+    for (size_t i = 0; i < file.count; i++)
+      fuzz_require(strlen(file.tensors[i].name) < size, "a name that is not in the file");
     rst_safetensors_close(&file);
   }
   return 0;

@@ -99,6 +99,21 @@ static void test_unknown_content_is_refused(void **state) {
   assert_unreadable("/", "/: is a directory, expected a file");
 }
 
+/* As PngSuite has them: other letters, line ends that were changed. */
+static void test_png_with_a_damaged_signature_is_named(void **state) {
+  (void)state;
+  static const char *const signatures[] = {"\x89NPG\r\n\x1a\n", "\x89pNG\r\n\x1a\n", "\x09PNG\r\n\x1a\n", "\x89PNG\n\x1a\n",
+                                           "\x89PNG\r\r\n\x1a\r\n"};
+  for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
+    char content[32];
+    size_t n = strlen(signatures[i]);
+    memcpy(content, signatures[i], n);
+    memcpy(content + n, "\0\0\0\x0dIHDR\0\0\0\1", 12);
+    scratch_put("p.png", content, n + 12);
+    assert_unreadable("p.png", "p.png: is a PNG with a damaged signature (a transfer as text does that)");
+  }
+}
+
 static void test_a_name_cannot_put_control_characters_into_a_message(void **state) {
   (void)state;
   assert_unreadable("a\x1b[31m\nb", "a?[31m?b: cannot be opened: No such file or directory");
@@ -216,6 +231,7 @@ int main(void) {
       TEST(test_the_name_of_a_file_does_not_matter),
       TEST(test_other_formats_are_refused_by_name),
       TEST(test_unknown_content_is_refused),
+      TEST(test_png_with_a_damaged_signature_is_named),
       TEST(test_a_name_cannot_put_control_characters_into_a_message),
       cmocka_unit_test(test_png_of_zlib_with_dynamic_codes_is_read),
       cmocka_unit_test(test_sizes_are_checked_before_memory_is_asked_for),
