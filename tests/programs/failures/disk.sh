@@ -22,17 +22,18 @@ try restormer-cli -q in.png small/new.png
 try restormer-weights convert "$TESTS/data/checkpoints/bare.pth" -o small/model.json 2>&1 | sed 's/model[^:]*:/MODEL:/'
 ls -A small
 
-echo '--- read-only: found before the run'
+echo 'no picture' >broken.png
+echo '--- read-only: found before a picture is read'
 rm small/zeros
 mount -o remount,ro small
-try restormer-cli -w missing.json in.png small/new.png
-try restormer-cli -w missing.json in.png small/out.png
+try restormer-cli broken.png small/new.png
+try restormer-cli broken.png small/out.png
 cat small/out.png
 
-echo '--- a mount point cannot be replaced: found before the run'
+echo '--- a mount point cannot be replaced: found before a picture is read'
 echo 'what was there before' >over.png
 mount --bind in.ppm over.png
-try restormer-cli -w missing.json in.png over.png
+try restormer-cli broken.png over.png
 umount over.png
 cat over.png
 umount small
