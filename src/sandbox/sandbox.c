@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -102,12 +102,11 @@ static void close_others(int a, int b) {
 /* Pages of address space that the process has; 0: unknown. */
 static uint64_t address_space(void) {
   char text[64] = "";
-  unsigned long long pages = 0;
   int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
-  if (read(fd, text, sizeof text - 1) > 0) sscanf(text, "%llu", &pages);
+  const bool known = read(fd, text, sizeof text - 1) > 0;
   close(fd);
-  return pages;
+  return known ? strtoull(text, NULL, 10) : 0;
 }
 
 #define LOWER(resource, soft, hard)                                                  \

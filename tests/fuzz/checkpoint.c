@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   rst_tensor_spec *specs = NULL;
   const rst_tensor_view **views = NULL;
   size_t count = 0;
-  rst_status status = rst_checkpoint_open(path, &checkpoint, &err);
+  rst_status status = rst_checkpoint_open(path, NULL, NULL, &checkpoint, &err);
   if (status == RST_OK) {
     status = rst_state_dict_find(checkpoint.root, path, &dict, &err);
     if (status == RST_OK) status = rst_state_dict_architecture(&dict, path, &architecture, &err);
