@@ -21,7 +21,9 @@ typedef struct work {
 static rst_status restore_one(const work *w, int i, float *output) {
   const rst_pixels in = fixture_planar(w->inputs + (size_t)i * SAMPLES, RST_SAMPLE_F32, 3, SIDE, SIDE);
   const rst_pixels out = fixture_planar(output, RST_SAMPLE_F32, 3, SIDE, SIDE);
-  const rst_restore_options options = {.threads = 1 + i % 3};
+  rst_session_options options;
+  rst_session_options_init(&options);
+  options.threads = 1 + i % 3;
   return rst_restore(w->model, &in, &out, &options, NULL);
 }
 
