@@ -286,10 +286,6 @@ void rst_weights_get_info(const rst_weights *weights, rst_weights_info *info);
 /* Checks the SHA-256 of every file and that every value is finite. */
 rst_status rst_weights_verify(const rst_weights *weights, rst_error *err);
 
-/* The SHA-256 of the manifest, 64 digits and a 0 byte: as it has those of its files, that of the model.
- * RST_ERROR_WEIGHTS when it cannot be read any more. */
-rst_status rst_weights_hash(const rst_weights *weights, char hex[65], rst_error *err);
-
 /* Multiply-accumulates of one run on a width x height picture (padded as the network pads it):
  * the convolutions alone, as the papers count (141 GMAC for the published models at 256 x 256). 0 when there
  * is no such architecture. */

@@ -309,13 +309,3 @@ rst_status rst_weights_verify(const rst_weights *weights, rst_error *err) {
   }
   return rst_end(err, status);
 }
-
-rst_status rst_weights_hash(const rst_weights *weights, char hex[65], rst_error *err) {
-  rst_input manifest;
-  hex[0] = '\0';
-  rst_status status = rst_input_open(weights->manifest.path, &manifest, err);
-  if (status != RST_OK) return status;
-  status = hash(&manifest, hex, err);
-  rst_input_close(&manifest);
-  return rst_end(err, status);
-}

@@ -95,7 +95,7 @@ static bool take(const cli_option *o, const char *text, void *value) {
 bool cli_parse_options(const cli_program *program, int argc, char **argv, void *values) {
   struct option long_options[CLI_MAX_OPTIONS + 1] = {{0}};
   char letters[2 * CLI_MAX_OPTIONS + 2] = ":", *letter = letters + 1;
-  const cli_option *options[CLI_MAX_OPTIONS];
+  const cli_option *options[CLI_MAX_OPTIONS] = {program->options};
   size_t count = 0;
   for (size_t i = 0; i < program->count && count < CLI_MAX_OPTIONS; i++) {
     const cli_option *o = &program->options[i];
@@ -115,7 +115,7 @@ bool cli_parse_options(const cli_program *program, int argc, char **argv, void *
       return false;
     }
     size_t i = 0;
-    while (long_options[i].val != code) i++;
+    while (i + 1 < count && long_options[i].val != code) i++;
     if (!take(options[i], optarg, (char *)values + options[i]->at)) return wrong(program, options[i], optarg);
     if (options[i]->kind == CLI_STOP) break;
   }

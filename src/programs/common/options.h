@@ -26,12 +26,12 @@ typedef enum cli_kind {
 } cli_kind;
 
 typedef struct cli_option {
-  const char *name;     /* the long form; NULL: `help` is a heading for those that follow */
-  int letter;           /* the short form, 0: none */
-  const char *argument; /* what the value is called, NULL for a flag */
+  const char *name; /* the long form; NULL: `help` is a heading for those that follow */
+  int letter;       /* the short form, 0: none */
   cli_kind kind;
-  size_t at;        /* where the value goes, bytes from the beginning of the values */
-  const char *help; /* sentences */
+  const char *argument; /* what the value is called, NULL for a flag */
+  size_t at;            /* where the value goes, bytes from the beginning of the values */
+  const char *help;     /* sentences */
   double min, max;
   const char *choices;                             /* "ramp|uniform" */
   const char *expected;                            /* what a value is, where kind and choices do not tell */

@@ -63,37 +63,51 @@ static void *work(void *user) {
   return NULL;
 }
 
-/* Pictures that are restored at once share threads and memory in equal parts, whatever the others need, so
+/* Pictures that are computed at once share threads and memory in equal parts, whatever the others need, so
  * that tiles do not depend on which they are. */
-static rst_status share(worker *w, size_t jobs, rst_budget *budget, rst_error *err) {
+static rst_status share(gate *g, picture_run *run, size_t jobs, rst_budget *budget, rst_error *err) {
+  enum { AHEAD = 64 }; /* parts of what there is; so little does not count */
+  gate_init(g);
+  run->ahead = rst_budget_limit(budget) / jobs / AHEAD;
   if (jobs == 1) {
-    w->run.budget = budget;
+    gate_leave(g, budget);
     return RST_OK;
   }
-  const int threads = w->run.threads > 0 ? w->run.threads : machine_processors();
-  w->run.threads = threads > (int)jobs ? threads / (int)jobs : 1;
+  const int threads = run->threads > 0 ? run->threads : machine_processors();
+  run->threads = threads > (int)jobs ? threads / (int)jobs : 1;
   const uint64_t left = rst_budget_limit(budget) - rst_budget_used(budget);
-  return rst_budget_create(left > jobs ? left / jobs : 1, &w->run.budget, err);
+  rst_status status = RST_OK;
+  for (size_t i = 0; i < jobs && status == RST_OK; i++) {
+    rst_budget *part;
+    status = rst_budget_create(left > jobs ? left / jobs : 1, &part, err);
+    if (status == RST_OK) gate_leave(g, part);
+  }
+  return status;
 }
 
-static rst_status run_workers(batch *b, const picture_run *run, size_t jobs, rst_error *err) {
-  worker *workers = calloc(jobs, sizeof *workers);
+/* One worker more than pictures are computed at once: that one writes what is done, and reads what comes
+ * next. */
+static rst_status run_workers(batch *b, picture_run *run, size_t jobs, rst_budget *budget, rst_error *err) {
+  const size_t count = jobs < b->list->count ? jobs + 1 : jobs;
+  worker *workers = calloc(count, sizeof *workers);
   if (workers == NULL) return cli_error(err, RST_ERROR_MEMORY, "out of memory for %zu jobs", jobs);
-  rst_status status = RST_OK;
-  size_t ready = 0, started = 1;
-  for (; ready < jobs && status == RST_OK; ready++) {
-    workers[ready] = (worker){.all = b, .run = *run};
-    workers[ready].run.budget = NULL;
-    status = share(&workers[ready], jobs, run->budget, err);
-  }
+  gate g;
+  rst_status status = share(&g, run, jobs, budget, err);
+  run->gate = &g;
+  size_t made = 0;
+  do workers[made] = (worker){.all = b, .run = *run};
+  while (++made < count);
   if (status == RST_OK) {
     /* Where the system has no more threads, those that there are do the work. */
-    while (started < jobs && pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0)
+    size_t started = 1;
+    while (started < count && pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0)
       started++;
     work(&workers[0]);
     for (size_t i = 1; i < started; i++) pthread_join(workers[i].thread, NULL);
   }
-  for (size_t i = 0; jobs > 1 && i < ready; i++) rst_budget_free(workers[i].run.budget);
+  while (jobs > 1 && g.count > 0) rst_budget_free(g.budgets[--g.count]);
+  gate_destroy(&g);
+  run->gate = NULL;
   free(workers);
   return status;
 }
@@ -107,9 +121,10 @@ int batch_run(const cli_options *options, const rst_model *model, const stats_mo
   progress_start(&b.progress, options->quiet ? PROGRESS_NONE : (progress_kind)options->progress, list->count,
                  list->folder);
   pthread_mutex_init(&b.lock, NULL);
-  picture_run run = {options, model, budget, options->threads, false, &b.progress};
+  picture_run run = {
+      .options = options, .model = model, .threads = options->threads, .progress = &b.progress};
   run.tell_stages = options->verbose && b.progress.kind != PROGRESS_BAR;
-  rst_status status = run_workers(&b, &run, jobs, &err);
+  rst_status status = run_workers(&b, &run, jobs, budget, &err);
   pthread_mutex_destroy(&b.lock);
   progress_end(&b.progress);
   if (cli_interrupted()) return cli_fail(PROGRAM, RST_CANCELLED, "interrupted");

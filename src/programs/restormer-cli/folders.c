@@ -73,10 +73,13 @@ static rst_status list_below(listing *l, const char *below, rst_error *err) {
   if (full == NULL)
     return cli_error(err, RST_ERROR_MEMORY, "%s: out of memory for its list of files", l->folder);
   DIR *entries = opendir(full);
+  if (entries == NULL) {
+    cli_error(err, RST_ERROR_INPUT, "%s: cannot be listed: %s", *below != '\0' ? full : l->folder,
+              strerror(errno));
+    free(full);
+    return RST_ERROR_INPUT;
+  }
   rst_status status = RST_OK;
-  if (entries == NULL)
-    status = cli_error(err, RST_ERROR_INPUT, "%s: cannot be listed: %s", *below != '\0' ? full : l->folder,
-                       strerror(errno));
   for (struct dirent *entry; status == RST_OK && (entry = readdir(entries)) != NULL;) {
     if (entry->d_name[0] == '.') continue;
     char *path = *below != '\0' ? cli_format("%s/%s", below, entry->d_name) : strdup(entry->d_name);
@@ -85,7 +88,7 @@ static rst_status list_below(listing *l, const char *below, rst_error *err) {
     else
       status = take_entry(l, path, err);
   }
-  if (entries != NULL) closedir(entries);
+  closedir(entries);
   free(full);
   return status;
 }

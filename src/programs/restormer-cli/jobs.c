@@ -133,10 +133,10 @@ static int by_output(const void *a, const void *b) {
 }
 
 static rst_status check_outputs_differ(const job_list *list, rst_error *err) {
-  const cli_job **sorted = calloc(list->count, sizeof *sorted);
+  const cli_job **sorted = calloc(list->count, sizeof(void *));
   if (sorted == NULL) return out_of_memory(err);
   for (size_t i = 0; i < list->count; i++) sorted[i] = &list->jobs[i];
-  qsort(sorted, list->count, sizeof *sorted, by_output);
+  qsort(sorted, list->count, sizeof(void *), by_output);
   rst_status status = RST_OK;
   for (size_t i = 1; status == RST_OK && i < list->count; i++)
     if (strcmp(sorted[i - 1]->output, sorted[i]->output) == 0)

@@ -47,13 +47,13 @@ static rst_status load_model(const cli_options *options, rst_budget *budget, rst
     rst_weights_info_init(&info);
     rst_weights_get_info(weights, &info);
     about->name = strdup(info.name);
+    snprintf(about->sha256, sizeof about->sha256, "%s", info.sha256);
     if (options->verbose) {
       cli_print_line(stderr, "%s: %s%s%s, %.2f M parameters, %s", about->path, info.name,
                      info.task[0] ? ", " : "", info.task, (double)info.parameters / 1e6, info.dtype);
     }
     status = check_options(options, info.architecture, about->path, err);
   }
-  if (status == RST_OK && options->stats != NULL) status = rst_weights_hash(weights, about->sha256, err);
   if (status == RST_OK) {
     rst_model_options how = options->model;
     how.budget = budget;

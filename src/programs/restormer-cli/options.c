@@ -65,7 +65,7 @@ static bool take_region(const char *text, void *value) {
 
 static bool take_depth(const char *text, void *depth) {
   const bool known = strcmp(text, "8") == 0 || strcmp(text, "16") == 0 || strcmp(text, "auto") == 0;
-  if (known) *(int *)depth = strcmp(text, "auto") == 0 ? 0 : atoi(text);
+  if (known) *(int *)depth = *text == 'a' ? 0 : *text == '8' ? 8 : 16;
   return known;
 }
 
@@ -90,9 +90,9 @@ static const cli_option table[] = {
     {.help = "Input and output"},
     {"recursive", 'r', .kind = CLI_FLAG, AT(recursive),
      .help = "Restore the pictures in subfolders of input folders, too; the output folder mirrors them."},
-    {"suffix", 0, "TEXT", .kind = CLI_TEXT, AT(suffix),
+    {"suffix", 0, .argument = "TEXT", .kind = CLI_TEXT, AT(suffix),
      .help = "Put TEXT before the ending of every file's name in the output folder."},
-    {"format", 0, "NAME", .kind = CLI_OTHER, AT(format), .take = take_format,
+    {"format", 0, .argument = "NAME", .kind = CLI_OTHER, AT(format), .take = take_format,
      .choices = "png|jpeg|tiff|webp|bmp|tga|pfm",
      .expected = "the name of a format that can be written (see --help)",
      .help = "Format of the output, as --version -v lists them: png, jpeg, ... Default: what the ending of "
@@ -100,36 +100,36 @@ static const cli_option table[] = {
              "in a folder that of the input where it can be written, else png; for standard output png."},
     {"skip-existing", 0, .kind = CLI_FLAG, AT(skip_existing),
      .help = "Leave out pictures whose output exists: what an interrupted run has left to do."},
-    {"shard", 0, "I/N", .kind = CLI_OTHER, AT(shard), .take = take_shard,
+    {"shard", 0, .argument = "I/N", .kind = CLI_OTHER, AT(shard), .take = take_shard,
      .expected = "I/N, whole numbers with I from 1 to N",
      .help = "Restore only the I-th of N parts of the pictures, 1 to N, for several machines to share a "
              "folder. A "
              "picture's name alone decides which part it is in."},
-    {"region", 0, "X,Y,W,H", .kind = CLI_OTHER, AT(region), .take = take_region,
+    {"region", 0, .argument = "X,Y,W,H", .kind = CLI_OTHER, AT(region), .take = take_region,
      .expected = "X,Y,W,H, whole numbers of pixels",
      .help = "Cut W x H pixels out, the left top one at (X, Y), and restore only them: for a quick look."},
     {"preview", 0, .kind = CLI_FLAG, AT(preview),
      .help = "Write the picture before and after, side by side."},
-    {"strength", 0, "S", .kind = CLI_NUMBER, AT(strength), .min = 0, .max = 1,
+    {"strength", 0, .argument = "S", .kind = CLI_NUMBER, AT(strength), .min = 0, .max = 1,
      .help = "Mix input and result: 0 is the input, 1 (default) the result."},
-    {"depth", 0, "BITS", .kind = CLI_OTHER, AT(depth), .take = take_depth, .choices = "8|16|auto",
+    {"depth", 0, .argument = "BITS", .kind = CLI_OTHER, AT(depth), .take = take_depth, .choices = "8|16|auto",
      .help = "Bits of the output's samples: 8, 16, or auto (default: those of the input; 16 for PFM) where "
              "the format "
              "can hold them."},
-    {"quality", 0, "Q", .kind = CLI_INT, AT(quality), .min = 1, .max = 100,
+    {"quality", 0, .argument = "Q", .kind = CLI_INT, AT(quality), .min = 1, .max = 100,
      .help = "Quality of JPEG output, 1 to 100. Default: 95."},
-    {"background", 0, "COLOR", .kind = CLI_OTHER, AT(background), .take = take_background,
+    {"background", 0, .argument = "COLOR", .kind = CLI_OTHER, AT(background), .take = take_background,
      .choices = "white|black", .expected = "white, black or RRGGBB, six hexadecimal digits",
      .help = "What is put under transparent pixels where the output's format has no alpha: white (default), "
              "black or "
              "RRGGBB in hexadecimal digits."},
     {"strip", 0, .kind = CLI_FLAG, AT(strip),
      .help = "Write no metadata: no colour profile, EXIF, XMP, resolution or texts."},
-    {"max-pixels", 0, "N", .kind = CLI_COUNT, AT(max_pixels),
+    {"max-pixels", 0, .argument = "N", .kind = CLI_COUNT, AT(max_pixels),
      .help = "Refuse inputs of more pixels, with K, M, G or T for powers of 1000. Default: 2^30."},
 
     {.help = "Model"},
-    {"weights", 'w', "NAME", .kind = CLI_WEIGHTS, AT(weights),
+    {"weights", 'w', .argument = "NAME", .kind = CLI_WEIGHTS, AT(weights),
      .help = "Weights to use: the path of a manifest (*.json), or the name of one (without .json) in the "
              "folders of "
              "$RESTORMER_WEIGHTS_PATH, in $XDG_DATA_HOME/restormer (~/.local/share/restormer) or among those "
@@ -137,59 +137,60 @@ static const cli_option table[] = {
              "with restormer-cli. Default: $RESTORMER_WEIGHTS, else denoise."},
     {"list-weights", 0, .kind = CLI_FLAG, AT(list_weights),
      .help = "List the weights that are found by their names, with parameters, type, path and task."},
-    {"right", 0, "IMAGE", .kind = CLI_FILE, AT(right),
+    {"right", 0, .argument = "IMAGE", .kind = CLI_FILE, AT(right),
      .help = "Second view, for a dual-pixel model; with an output folder the folder of the second views, "
              "which have the "
              "names of the first ones."},
-    {"window", 0, "N", .kind = CLI_PIXELS, AT(run.window), .min = 1,
+    {"window", 0, .argument = "N", .kind = CLI_PIXELS, AT(run.window), .min = 1,
      .help = "Attention over overlapping windows of N pixels instead of the whole picture (test-time local "
              "statistics). 384 suits the published models; windows of a few pixels take much more time and "
              "memory."},
 
     {.help = "Computing"},
-    {"threads", 't', "N", .kind = CLI_INT, AT(threads), .min = 1, .max = MAX_THREADS,
+    {"threads", 't', .argument = "N", .kind = CLI_INT, AT(threads), .min = 1, .max = MAX_THREADS,
      .help = "Threads to use. Default: as many as the process may use. The result is the same for every N "
              "(with tiles "
              "for lack of memory: up to 16)."},
-    {"jobs", 'j', "N", .kind = CLI_INT, AT(jobs), .min = 1, .max = MAX_JOBS,
+    {"jobs", 'j', .argument = "N", .kind = CLI_INT, AT(jobs), .min = 1, .max = MAX_JOBS,
      .help =
          "Pictures to restore at once, which share threads and memory: worth it for small ones. Default: 1."},
-    {"precision", 0, "P", .kind = CLI_OTHER, AT(model.precision), .take = take_precision,
+    {"precision", 0, .argument = "P", .kind = CLI_OTHER, AT(model.precision), .take = take_precision,
      .choices = "float32|bf16",
      .help = "float32 (default, exact) or bf16 (bfloat16 products added in float32: faster on processors "
              "that have "
              "them, half the memory)."},
-    {"isa", 0, "NAME", .kind = CLI_OTHER, AT(model.isa), .take = take_isa,
+    {"isa", 0, .argument = "NAME", .kind = CLI_OTHER, AT(model.isa), .take = take_isa,
      .choices = "auto|baseline|avx2|avx512|avx512bf16|neon",
      .help = "Instruction set: auto (default), baseline, avx2, avx512, avx512bf16 or neon."},
-    {"max-memory", 0, "SIZE", .kind = CLI_BYTES, AT(max_memory),
+    {"max-memory", 0, .argument = "SIZE", .kind = CLI_BYTES, AT(max_memory),
      .help = "Bytes to take at the most, with K, M, G or T for powers of 1024. Default: what the system has "
              "available. "
              "A picture that needs more is restored in tiles, which is said."},
-    {"tile", 0, "N", .kind = CLI_PIXELS, AT(run.tile), .min = 1,
+    {"tile", 0, .argument = "N", .kind = CLI_PIXELS, AT(run.tile), .min = 1,
      .help =
          "Tiles of N pixels, a multiple of 8 (2^(levels - 1)). Default: the whole picture at once, because "
          "attention is global."},
-    {"overlap", 0, "M", .kind = CLI_PIXELS, AT(run.overlap),
+    {"overlap", 0, .argument = "M", .kind = CLI_PIXELS, AT(run.overlap),
      .help = "Pixels that neighbouring tiles share. Default: 32, but at most a quarter of a tile. Tiles that "
              "are chosen "
              "for lack of memory share a quarter, at most 128."},
-    {"blend", 0, "KIND", .kind = CLI_CHOICE, AT(run.blend), .choices = "ramp|uniform",
+    {"blend", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(run.blend), .choices = "ramp|uniform",
      .help = "How overlapping tiles are joined: ramp (default; weights that rise linearly) or uniform (their "
              "mean)."},
 
     {"no-sandbox", 0, .kind = CLI_FLAG, AT(no_sandbox),
-     .help = "Decode pictures in the program itself instead of a process without rights: where the kernel has no "
-             "seccomp, or under a debugger."},
+     .help =
+         "Decode pictures in the program itself instead of a process without rights: where the kernel has no "
+         "seccomp, or under a debugger."},
 
     {.help = "Messages"},
-    {"progress", 0, "KIND", .kind = CLI_CHOICE, AT(progress), .choices = PROGRESS_KINDS,
+    {"progress", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(progress), .choices = PROGRESS_KINDS,
      .help = "What to tell on standard error while it runs: auto (default: bar on a terminal, else lines), "
              "bar, lines "
              "(for every finished picture of a folder, and every 5 seconds), json (an object a line, for "
              "programs) or "
              "none."},
-    {"stats", 0, "FILE", .kind = CLI_FILE, AT(stats),
+    {"stats", 0, .argument = "FILE", .kind = CLI_FILE, AT(stats),
      .help = "Write a line of JSON for every picture to FILE, or to standard output where it is -: sizes, "
              "seconds of "
              "each stage, memory, tiles, precision, instruction set, and the model with its hash (of the "
@@ -201,7 +202,7 @@ static const cli_option table[] = {
     {"help", 'h', .kind = CLI_STOP, AT(help), .help = "Print this text."},
     {"version", 'V', .kind = CLI_FLAG, AT(version),
      .help = "Print the version; with -v also instruction sets and formats."},
-    {"generate", 0, "KIND", .kind = CLI_CHOICE, AT(generate), .choices = CLI_FORMS,
+    {"generate", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(generate), .choices = CLI_FORMS,
      .help =
          "Print these options as man (a list for a manual page) or the completions of bash, zsh or fish."},
 };
@@ -258,8 +259,9 @@ static void print_version(bool verbose) {
     if (rst_isa_available((rst_isa)isa)) printf(" %s", rst_isa_name((rst_isa)isa));
   }
   printf("\nused: %s\n", rst_isa_name(rst_isa_best()));
-  printf("pictures are decoded in %s\n",
-         rst_sandbox_available() ? "a process without rights" : "the program itself: this build has no sandbox");
+  printf("pictures are decoded in %s\n", rst_sandbox_available()
+                                             ? "a process without rights"
+                                             : "the program itself: this build has no sandbox");
   print_formats("formats read", false);
   print_formats("formats written", true);
 }

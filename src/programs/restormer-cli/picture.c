@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "adjust.h"
@@ -15,7 +16,8 @@ typedef struct work {
   progress_picture progress;
   rst_image_write_options write;
   rst_image *input, *right, *output;
-  uint64_t taken; /* of the budget */
+  rst_budget *budget; /* NULL: others may compute */
+  uint64_t taken;     /* of it */
 } work;
 
 /* `message` with the file's name before it, which the functions that work on memory do not know. */
@@ -58,13 +60,19 @@ static void note_stage(void *user, const char *stage, double seconds) {
 
 /* ---- Reading ------------------------------------------------------------------------------------- */
 
+/* For reading a picture; more than 0. */
+static uint64_t memory_left(const work *w) {
+  const uint64_t limit = w->budget != NULL ? rst_budget_limit(w->budget) : w->run->ahead;
+  const uint64_t used = w->budget != NULL ? rst_budget_used(w->budget) : 0;
+  return limit > used ? limit - used : 1;
+}
+
 static rst_status read_image(work *w, const char *path, rst_image **image, rst_error *err) {
   const cli_options *o = w->run->options;
   rst_image_read_options how;
   rst_image_read_options_init(&how);
   how.max_pixels = o->max_pixels < SIZE_MAX ? (size_t)o->max_pixels : SIZE_MAX;
-  const uint64_t limit = rst_budget_limit(w->run->budget), used = rst_budget_used(w->run->budget);
-  how.max_memory = limit > used ? limit - used : 1;
+  how.max_memory = memory_left(w);
   how.sandbox = !o->no_sandbox;
   how.warning = warn;
   how.cancelled = cancelled;
@@ -126,7 +134,7 @@ static rst_status count_pictures(work *w, rst_sample sample, rst_error *err) {
   const size_t in = rst_sample_size(rst_image_sample(w->input)) * (w->right != NULL ? 2 : 1);
   const uint64_t out = pixels * (size_t)result_channels(w) * rst_sample_size(sample);
   const uint64_t more = w->run->options->preview ? 2 * out : 0;
-  rst_budget *budget = w->run->budget;
+  rst_budget *budget = w->budget;
   w->report->picture_bytes = pixels * ((size_t)channels * in + rst_restore_image_held(rst_model_architecture(w->run->model),
                                                                                       channels)) + out + more;
   rst_status status = rst_image_count(w->input, budget, err);
@@ -147,7 +155,7 @@ static void tell_plan(void *user, const rst_plan *p) {
   if (o->run.tile == 0 && p->tile != 0 && !o->quiet)
     cli_print_line(
         stderr, "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping",
-        w->job->input, (double)rst_budget_limit(w->run->budget) / 1e6, p->tiles, p->tile, p->overlap);
+        w->job->input, (double)rst_budget_limit(w->budget) / 1e6, p->tiles, p->tile, p->overlap);
   if (o->verbose)
     fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in, %.1f MB in all\n", p->tiles,
             p->tiles == 1 ? "" : "s", (double)p->weight_bytes / 1e6, (double)p->working_bytes / 1e6,
@@ -159,7 +167,7 @@ static rst_status restore(work *w, rst_error *err) {
   const cli_options *o = w->run->options;
   rst_session_options how = o->run;
   how.threads = w->run->threads;
-  how.budget = w->run->budget;
+  how.budget = w->budget;
   how.progress = progress_step, how.user = &w->progress;
   how.stage_done = note_stage, how.stage_user = w;
   how.planned = tell_plan, how.planned_user = w;
@@ -231,6 +239,39 @@ static rst_status timed(rst_status (*step)(work *w, rst_error *err), work *w, do
   return status;
 }
 
+static void free_images(work *w) {
+  rst_image_free(w->output);
+  rst_image_free(w->right);
+  rst_image_free(w->input);
+  w->output = w->right = w->input = NULL;
+}
+
+static void leave(work *w) {
+  if (w->budget == NULL) return;
+  rst_budget_give(w->budget, w->taken);
+  gate_leave(w->run->gate, w->budget);
+  w->budget = NULL;
+}
+
+/* Small files are read while others are computed, which take the system's time for opening and checking them.
+ */
+static bool is_small_file(const char *path) {
+  enum { SMALL = 1 << 18 };
+  struct stat found;
+  return stat(path, &found) == 0 && S_ISREG(found.st_mode) && found.st_size <= SMALL;
+}
+
+static rst_status enter_and_read(work *w, rst_error *err) {
+  rst_status status = RST_ERROR_MEMORY;
+  if (is_small_file(w->job->input)) status = timed(read_images, w, &w->report->read, err);
+  const bool is_read = status != RST_ERROR_MEMORY;
+  if (is_read && status != RST_OK) return status;
+  w->budget = gate_enter(w->run->gate);
+  if (is_read) return RST_OK;
+  free_images(w);
+  return timed(read_images, w, &w->report->read, err);
+}
+
 rst_status picture_restore(const picture_run *run, const cli_job *job, picture_report *report,
                            rst_error *err) {
   work w = {.run = run, .job = job, .report = report};
@@ -238,14 +279,13 @@ rst_status picture_restore(const picture_run *run, const cli_job *job, picture_r
   progress_picture_start(run->progress, &w.progress, job->input);
   write_options(&w);
   rst_status status = check_target(&w, err);
-  if (status == RST_OK) status = timed(read_images, &w, &report->read, err);
+  if (status == RST_OK) status = enter_and_read(&w, err);
   if (status == RST_OK) status = check_output(&w, err);
   if (status == RST_OK) status = timed(restore, &w, &report->restore, err);
+  if (report->picture_bytes <= run->ahead) leave(&w); /* the next picture may begin while this one waits for the disk */
   if (status == RST_OK) status = timed(write_output, &w, &report->write, err);
-  rst_budget_give(run->budget, w.taken);
-  rst_image_free(w.output);
-  rst_image_free(w.right);
-  rst_image_free(w.input);
+  leave(&w);
+  free_images(&w);
   if (status == RST_OK && run->options->verbose) {
     progress_hold(run->progress);
     fprintf(stderr, "restored in %.2f s, %.1f GMAC\n", report->restore,

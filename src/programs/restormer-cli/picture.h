@@ -2,6 +2,7 @@
 #ifndef RST_CLI_PICTURE_H
 #define RST_CLI_PICTURE_H
 
+#include "gate.h"
 #include "jobs.h"
 #include "options.h"
 #include "progress.h"
@@ -10,7 +11,8 @@
 typedef struct picture_run {
   const cli_options *options;
   const rst_model *model;
-  rst_budget *budget;
+  struct gate *gate;
+  uint64_t ahead; /* bytes of small pictures, which may be read and written while others are computed */
   int threads;
   bool tell_stages; /* print how long each stage took */
   progress *progress;

@@ -71,7 +71,7 @@ echo '--- one that fails does not keep the others'
 echo broken >in/b.png
 mkdir six
 mkdir six/B.PNG
-run in six
+run in six 2>&1 | sort
 list six
 run in/b.png six/
 run -j 3 in/missing.png in/a.png in/b.png in/p.pgm seven/ 2>&1 | sort

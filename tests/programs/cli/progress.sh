@@ -6,14 +6,15 @@ mkdir in
 cp "$pictures/rgb.png" in/a.png
 cp "$pictures/grey.png" in/c.png
 echo broken >in/b.png
-without_times() { sed 's/[0-9]*\.[0-9][0-9] s$/N s/; s/[0-9]*:[0-9][0-9] /T /g; s/\("[a-z_]*": \)[0-9]*\.[0-9]*/\1N/g; s/"remaining": null/"remaining": N/'; }
+without_times() { sed 's/, [0-9] of 3/, N of 3/; s/"\(finished\|failed\)": [0-9]/"\1": N/g; s/[0-9]*\.[0-9][0-9] s$/N s/; s/[0-9]*:[0-9][0-9] /T /g; s/\("[a-z_]*": \)[0-9]*\.[0-9]*/\1N/g; s/"remaining": null/"remaining": N/'; }
 
 echo '--- lines'
-try restormer-cli in out 2>&1 | without_times
+try restormer-cli in out 2>&1 | without_times | sort
 try restormer-cli in/a.png out.png
 try restormer-cli --progress lines in/a.png out.png 2>&1 | without_times
 echo '--- JSON'
-try restormer-cli --progress json in out 2>&1 | without_times | grep -v '"event": "progress"'
+try restormer-cli --progress json in out 2>&1 | without_times | grep -v '"event": "progress"' | sort
+restormer-cli --progress json in out 2>&1 | tail -n 2 | head -n 1 | grep -o '"finished": 3, "failed": 1, "pictures": 3, "fraction": 1.0000'
 restormer-cli --progress json in/a.png out.png 2>&1 | grep '"event": "progress"' | head -n 1 | without_times
 echo '--- none'
 try restormer-cli --progress none in/a.png in/c.png out

@@ -8,7 +8,7 @@ plain() { sed 's/\("[a-z_0-9]*": \)[0-9]*\.[0-9]*/\1N/g; s/\("[a-z]*_bytes": \)[
 try restormer-cli -w model.json -t 1 --stats - in.png out.png | plain
 restormer-cli -w model.json --progress none --stats all.jsonl in.png broken.png missing.png "$pictures/rgba16.png" out/
 echo "exit $?"
-sed "s|$here|HERE|" all.jsonl | plain | cut -d, -f1-9
+sort all.jsonl | sed "s|$here|HERE|" | plain | cut -d, -f1-9
 restormer-cli -w model.json --stats - in.png out.png | grep -o "\"sha256\": \"$(sha256sum <model.json | cut -d' ' -f1)\"" | cut -c 1-10
 command -v python3 >/dev/null && python3 -c 'import json, sys
 for line in open("all.jsonl"): print(sorted(json.loads(line)) and "one object")' || printf 'one object\none object\none object\none object\n'
