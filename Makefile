@@ -50,8 +50,13 @@ endif
 # $(call libs,NAMES,-lNAMES) $(call cflags,NAMES)
 libs   = $(or $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null),$(2))
 cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
-LIBS        := $(call libs,libcjson,-lcjson) $(call libs,libzip,-lzip) $(call libs,libjpeg,-ljpeg) $(call libs,zlib,-lz) -lm
-LIB_CFLAGS  := $(call cflags,libcjson) $(call cflags,libzip libjpeg zlib)
+# Formats of pictures that a build can do without: those whose library pkg-config knows. FORMATS= leaves all out.
+have         = $(shell $(PKG_CONFIG) --exists '$(1)' 2>/dev/null && echo $(2))
+FORMATS     ?= $(call have,libtiff-4 >= 4.5,tiff) $(call have,libwebp libwebpmux,webp) $(call have,libheif >= 1.12,heif)
+FORMAT_PACKAGES := $(patsubst tiff,libtiff-4,$(patsubst heif,libheif,$(subst webp,libwebp libwebpmux,$(FORMATS))))
+FORMAT_LIBS := $(if $(strip $(FORMATS)),$(shell $(PKG_CONFIG) --libs $(FORMAT_PACKAGES)))
+LIBS        := $(call libs,libcjson,-lcjson) $(call libs,libzip,-lzip) $(call libs,libjpeg,-ljpeg) $(call libs,zlib,-lz) $(FORMAT_LIBS) -lm
+LIB_CFLAGS  := $(call cflags,libcjson) $(call cflags,libzip libjpeg zlib) $(if $(strip $(FORMATS)),$(call cflags,$(FORMAT_PACKAGES)))
 # Decoding in a process without rights (src/sandbox), where there is libseccomp.
 ifneq ($(findstring /,$(shell $(CC) -print-file-name=libseccomp.so)),)
 BASE_CFLAGS += -DRST_HAVE_SECCOMP
@@ -78,7 +83,7 @@ ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mpref
 ISA_CFLAGS_avx512bf16 := $(ISA_CFLAGS_avx512) -mavx512bf16
 
 SIMD_SOURCES := $(wildcard src/kernels/simd/*.c)
-LIB_SOURCES  := $(filter-out $(SIMD_SOURCES),$(wildcard src/base/*.c src/sandbox/*.c src/kernels/*.c src/image/*.c src/weights/*.c \
+LIB_SOURCES  := $(filter-out $(SIMD_SOURCES) $(patsubst %,src/image/%.c,$(filter-out $(FORMATS),tiff webp heif)),$(wildcard src/base/*.c src/sandbox/*.c src/kernels/*.c src/image/*.c src/weights/*.c \
                   src/weights/*/*.c src/model/*.c src/api/*.c))
 PROGRAMS     := $(patsubst src/programs/%/main.c,%,$(wildcard src/programs/*/main.c))
 TESTS        := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -134,6 +139,7 @@ $(BUILD)/obj/src/kernels/simd/%.$(1)_$(2).o: src/kernels/simd/%.c $(BUILD)/stamp
 	  -DRST_BF16=$(if $(filter bf16,$(2)),1,0) -MMD -MP -c $$< -o $$@
 endef
 $(foreach v,$(VARIANTS),$(eval $(call simd_rule,$(firstword $(subst _, ,$(v))),$(lastword $(subst _, ,$(v))))))
+$(BUILD)/obj/src/image/codecs.o: EXTRA_CFLAGS = $(foreach format,$(FORMATS),-DRST_HAVE_$(format))
 $(BUILD)/obj/src/kernels/dispatch.o: EXTRA_CFLAGS = $(foreach isa,$(ISAS),-DRST_HAVE_$(isa))
 
 # ---- Libraries and programs ---------------------------------------------------------------------

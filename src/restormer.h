@@ -118,7 +118,7 @@ typedef struct rst_image_format {
   const char *name;     /* "png", as options have it */
   const char *title;    /* "PNG", as messages have it */
   const char *endings;  /* with blanks between them, the usual one first: ".jpg .jpeg" */
-  bool reads, writes;   /* what this build can do */
+  bool reads, writes;   /* what this build can do; neither: the format was left out */
   unsigned samples;     /* a bit 1 << RST_SAMPLE_... for each type that a file can hold */
   size_t largest_side;  /* that can be written */
   bool alpha;           /* can be written */
@@ -153,8 +153,8 @@ static inline void rst_image_read_options_init(rst_image_read_options *options) 
   options->struct_size = sizeof *options;
 }
 
-/* Reads a picture file whose format is told by its content: PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits) or
- * PFM. 16-bit files give RST_SAMPLE_U16, PFM RST_SAMPLE_F32, all others RST_SAMPLE_U8. An orientation in EXIF is
+/* Reads a picture file whose format is told by its content: PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits), PFM,
+ * and TIFF, WebP, HEIC and AVIF where the library was built with them. 16-bit files give RST_SAMPLE_U16, PFM RST_SAMPLE_F32, all others RST_SAMPLE_U8. An orientation in EXIF is
  * applied to the pixels, and is 1 afterwards. Files that are damaged or cut off are refused, and pictures with a
  * side of more than 2^24. RST_ERROR_INPUT, RST_ERROR_MEMORY or RST_CANCELLED. */
 rst_status rst_image_read(const char *path, const rst_image_read_options *options, rst_image **image,
@@ -166,8 +166,8 @@ rst_status rst_image_decode(const char *name, const void *data, size_t size,
 typedef struct rst_image_write_options {
   size_t struct_size; /* set by rst_image_write_options_init */
   const char *format; /* rst_image_format.name; NULL: by the path's ending */
-  int depth;          /* bits of an integer sample, 8 or 16; 0: those of the image, where the format can */
-  int quality;        /* of JPEG, 1 to 100; 0: 95 */
+  int depth;          /* bits of a sample, 8, 16 or (float) 32; 0: 8 for such images, else 16 where the format can */
+  int quality;        /* of JPEG and WebP, 1 to 100 (a WebP without loss); 0: 95 */
   bool strip;         /* no metadata are written */
   uint8_t background[3]; /* RGB, under what is transparent, where the format has no alpha; default: white */
   void (*warning)(void *user, const char *message); /* as above */
@@ -508,7 +508,8 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
 
 /* Restores a picture as a user expects: a grey picture on an RGB model runs as three equal channels and
  * comes back grey; a colour picture on a grey model runs channel by channel; alpha is carried over
- * untouched. `right` is the second view of a dual-pixel model, else NULL. `output` is created, has
+ * untouched, and colours that it hides altogether do not count. `right` is the second view of a dual-pixel model,
+ * else NULL. `output` is created, has
  * size, channels and metadata of `input` (but grey or RGB, when the model makes one of the other), and the sample type
  * given; it counts in the session's budget. The session is resized when it has another size. Besides what
  * rst_session_resize and rst_session_run return, RST_ERROR_INPUT for a picture with samples that are not finite,

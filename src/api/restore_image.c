@@ -90,7 +90,9 @@ static size_t results_pixel(const fit *p) {
 
 size_t rst_restore_image_held(const rst_architecture *architecture, int channels) {
   const fit p = fit_of(architecture, channels);
-  return views_pixel(&p) + results_pixel(&p);
+  /* A copy with other colours under full transparency, at worst of floats, and what fills it. */
+  const size_t filled = rst_has_alpha(channels) ? (size_t)channels * sizeof(float) + sizeof(uint32_t) : 0;
+  return views_pixel(&p) + results_pixel(&p) + filled;
 }
 
 int rst_restore_image_channels(const rst_architecture *architecture, int channels) {
@@ -187,22 +189,27 @@ static rst_status run_all(rst_session *session, const fit *p, const rst_image *i
 /* With the output and its place in the budget; the buffers' is taken here. */
 static rst_status run_with_buffers(rst_session *session, const fit *p, const rst_image *input,
                                    const rst_image *right, rst_image *output, rst_error *err) {
-  const size_t pixels = input->width * input->height, bytes = pixels * (views_pixel(p) + results_pixel(p));
+  const bool hidden = rst_image_has_hidden(input);
+  const size_t pixels = input->width * input->height,
+               filled_pixel = hidden ? (size_t)input->channels * rst_sample_size(input->sample) + sizeof(uint32_t) : 0,
+               bytes = pixels * (views_pixel(p) + results_pixel(p) + filled_pixel);
   rst_budget *budget = rst_session_budget(session);
   rst_status status = rst_budget_claim(budget, bytes, "the restored picture", err);
   if (status != RST_OK) return status;
   buffers b = {0};
+  rst_image *filled = hidden ? rst_image_fill_hidden(input) : NULL;
   if (p->views == 2) b.views = rst_alloc(pixels, views_pixel(p));
   if (p->average) b.results = rst_alloc(pixels, results_pixel(p));
-  if ((p->views == 2 && b.views == NULL) || (p->average && b.results == NULL))
+  if ((hidden && filled == NULL) || (p->views == 2 && b.views == NULL) || (p->average && b.results == NULL))
     status = rst_fail_memory(err, "the restored picture");
   if (status == RST_OK) status = rst_session_resize(session, input->width, input->height, err);
   if (status == RST_OK) {
     rst_session_tell_plan(session);
-    status = run_all(session, p, input, right, &b, output, err);
+    status = run_all(session, p, hidden ? filled : input, right, &b, output, err);
   }
   rst_free(b.results);
   rst_free(b.views);
+  rst_image_free(filled);
   rst_budget_give(budget, bytes);
   return status;
 }

@@ -47,6 +47,11 @@ void rst_exif_reset_orientation(uint8_t *data, size_t size);
 /* Turns the pixels to show as orientation 1 what they have shown in that one. False: no memory. */
 bool rst_image_orient(rst_image *image, int orientation);
 
+/* Whether there are pixels of alpha 0; and a copy, without metadata, in which these have the colours of the nearest
+ * others (NULL: no memory). */
+bool rst_image_has_hidden(const rst_image *image);
+rst_image *rst_image_fill_hidden(const rst_image *image);
+
 /* The largest picture that is read, in pixels (by default) and per side: a few bytes of a hostile file can ask
  * for any amount of memory. */
 #define RST_MAX_PIXELS ((size_t)1 << 30)
@@ -101,6 +106,9 @@ rst_status rst_bmp_read(const rst_source *source, rst_image *image);
 rst_status rst_tga_read(const rst_source *source, rst_image *image);
 rst_status rst_pnm_read(const rst_source *source, rst_image *image);
 rst_status rst_pfm_read(const rst_source *source, rst_image *image);
+rst_status rst_tiff_read(const rst_source *source, rst_image *image);
+rst_status rst_webp_read(const rst_source *source, rst_image *image);
+rst_status rst_heif_read(const rst_source *source, rst_image *image);
 
 /* TGA files have no magic number: whether this may be the header of one. */
 bool rst_tga_plausible(const uint8_t *data, size_t size);
@@ -146,6 +154,8 @@ rst_status rst_jpeg_write(rst_sink *sink, const rst_image *image);
 rst_status rst_bmp_write(rst_sink *sink, const rst_image *image);
 rst_status rst_tga_write(rst_sink *sink, const rst_image *image);
 rst_status rst_pfm_write(rst_sink *sink, const rst_image *image);
+rst_status rst_tiff_write(rst_sink *sink, const rst_image *image);
+rst_status rst_webp_write(rst_sink *sink, const rst_image *image);
 
 /* ---- The table of formats ------------------------------------------------------------------ */
 

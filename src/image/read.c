@@ -12,53 +12,52 @@
 typedef struct signature {
   const char *magic;
   size_t length, offset;
-  const char *format; /* with its article, where there is no reader */
-  rst_reader read;
+  const char *codec;  /* its name in the table of formats; NULL: there is none */
+  const char *format; /* with its article, where it is not read */
 } signature;
 
 #define MAGIC(text) text, sizeof(text) - 1
 
 static const signature signatures[] = {
-    {MAGIC("\x89PNG\r\n\x1a\n"), 0, "PNG", rst_png_read},
-    {MAGIC("\xff\xd8\xff"), 0, "JPEG", rst_jpeg_read},
-    {MAGIC("BM"), 0, "BMP", rst_bmp_read},
-    {MAGIC("P1"), 0, "PNM", rst_pnm_read},
-    {MAGIC("P2"), 0, "PNM", rst_pnm_read},
-    {MAGIC("P3"), 0, "PNM", rst_pnm_read},
-    {MAGIC("P4"), 0, "PNM", rst_pnm_read},
-    {MAGIC("P5"), 0, "PNM", rst_pnm_read},
-    {MAGIC("P6"), 0, "PNM", rst_pnm_read},
-    {MAGIC("PF"), 0, "PFM", rst_pfm_read},
-    {MAGIC("Pf"), 0, "PFM", rst_pfm_read},
-    /* Recognised to be refused by name. */
-    {MAGIC("GIF87a"), 0, "a GIF", NULL},
-    {MAGIC("GIF89a"), 0, "a GIF", NULL},
-    {MAGIC("RIFF....WEBP"), 0, "a WebP", NULL},
-    {MAGIC("ftypavif"), 4, "an AVIF", NULL},
-    {MAGIC("ftypavis"), 4, "an AVIF", NULL},
-    {MAGIC("ftyphe"), 4, "a HEIC", NULL},
-    {MAGIC("ftypmif1"), 4, "a HEIF", NULL},
-    {MAGIC("ftypmsf1"), 4, "a HEIF", NULL},
-    {MAGIC("II*\0"), 0, "a TIFF (or a camera's raw)", NULL},
-    {MAGIC("MM\0*"), 0, "a TIFF (or a camera's raw)", NULL},
-    {MAGIC("II+\0"), 0, "a TIFF", NULL},
-    {MAGIC("MM\0+"), 0, "a TIFF", NULL},
-    {MAGIC("P7"), 0, "a PAM", NULL},
-    {MAGIC("8BPS"), 0, "a Photoshop", NULL},
-    {MAGIC("#?R"), 0, "a Radiance HDR", NULL},
-    {MAGIC("v/1\x01"), 0, "an OpenEXR", NULL},
-    {MAGIC("\xff\x0a"), 0, "a JPEG XL", NULL},
-    {MAGIC("\0\0\0\x0cJXL "), 0, "a JPEG XL", NULL},
-    {MAGIC("\0\0\0\x0cjP  "), 0, "a JPEG 2000", NULL},
-    {MAGIC("\xff\x4f\xff\x51"), 0, "a JPEG 2000", NULL},
-    {MAGIC("qoif"), 0, "a QOI", NULL},
-    {MAGIC("farbfeld"), 0, "a farbfeld", NULL},
-    {MAGIC("DDS "), 0, "a DDS", NULL},
-    {MAGIC("\x8aMNG"), 0, "an MNG", NULL},
-    {MAGIC("\0\0\1\0"), 0, "an icon (ICO)", NULL},
-    {MAGIC("%PDF"), 0, "a PDF", NULL},
-    {MAGIC("<?xml"), 0, "an XML or SVG", NULL},
-    {MAGIC("<svg"), 0, "an SVG", NULL},
+    {MAGIC("\x89PNG\r\n\x1a\n"), 0, "png", NULL},
+    {MAGIC("\xff\xd8\xff"), 0, "jpeg", NULL},
+    {MAGIC("BM"), 0, "bmp", NULL},
+    {MAGIC("P1"), 0, "pnm", NULL},
+    {MAGIC("P2"), 0, "pnm", NULL},
+    {MAGIC("P3"), 0, "pnm", NULL},
+    {MAGIC("P4"), 0, "pnm", NULL},
+    {MAGIC("P5"), 0, "pnm", NULL},
+    {MAGIC("P6"), 0, "pnm", NULL},
+    {MAGIC("PF"), 0, "pfm", NULL},
+    {MAGIC("Pf"), 0, "pfm", NULL},
+    {MAGIC("GIF87a"), 0, NULL, "a GIF"},
+    {MAGIC("GIF89a"), 0, NULL, "a GIF"},
+    {MAGIC("RIFF....WEBP"), 0, "webp", "a WebP"},
+    {MAGIC("ftypavif"), 4, "heif", "an AVIF"},
+    {MAGIC("ftypavis"), 4, "heif", "an AVIF"},
+    {MAGIC("ftyphe"), 4, "heif", "a HEIC"},
+    {MAGIC("ftypmif1"), 4, "heif", "a HEIF"},
+    {MAGIC("ftypmsf1"), 4, "heif", "a HEIF"},
+    {MAGIC("II*\0"), 0, "tiff", "a TIFF (or a camera's raw)"},
+    {MAGIC("MM\0*"), 0, "tiff", "a TIFF (or a camera's raw)"},
+    {MAGIC("II+\0"), 0, "tiff", "a TIFF"},
+    {MAGIC("MM\0+"), 0, "tiff", "a TIFF"},
+    {MAGIC("P7"), 0, NULL, "a PAM"},
+    {MAGIC("8BPS"), 0, NULL, "a Photoshop"},
+    {MAGIC("#?R"), 0, NULL, "a Radiance HDR"},
+    {MAGIC("v/1\x01"), 0, NULL, "an OpenEXR"},
+    {MAGIC("\xff\x0a"), 0, NULL, "a JPEG XL"},
+    {MAGIC("\0\0\0\x0cJXL "), 0, NULL, "a JPEG XL"},
+    {MAGIC("\0\0\0\x0cjP  "), 0, NULL, "a JPEG 2000"},
+    {MAGIC("\xff\x4f\xff\x51"), 0, NULL, "a JPEG 2000"},
+    {MAGIC("qoif"), 0, NULL, "a QOI"},
+    {MAGIC("farbfeld"), 0, NULL, "a farbfeld"},
+    {MAGIC("DDS "), 0, NULL, "a DDS"},
+    {MAGIC("\x8aMNG"), 0, NULL, "an MNG"},
+    {MAGIC("\0\0\1\0"), 0, NULL, "an icon (ICO)"},
+    {MAGIC("%PDF"), 0, NULL, "a PDF"},
+    {MAGIC("<?xml"), 0, NULL, "an XML or SVG"},
+    {MAGIC("<svg"), 0, NULL, "an SVG"},
 };
 
 static bool matches(const signature *s, const rst_source *source) {
@@ -83,8 +82,10 @@ static rst_status read_pixels(const rst_source *source, rst_image *image) {
   for (size_t i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
     const signature *s = &signatures[i];
     if (!matches(s, source)) continue;
-    if (s->read != NULL) return s->read(source, image);
-    return rst_source_fail(source, "is %s file, expected %s", s->format, rst_format_list(list));
+    const rst_codec *codec = s->codec == NULL ? NULL : (const rst_codec *)rst_image_format_named(s->codec);
+    if (codec != NULL && codec->read != NULL) return codec->read(source, image);
+    return rst_source_fail(source, "is %s file, %sexpected %s", s->format,
+                           codec == NULL ? "" : "which this build does not read, ", rst_format_list(list));
   }
   if (is_damaged_png(source))
     return rst_source_fail(source, "is a PNG with a damaged signature (a transfer as text does that)");

@@ -181,7 +181,7 @@ static void refused_output(const char *path, const char *format, int depth, int 
 
 static void test_what_cannot_be_written_is_said_beforehand(void **state) {
   (void)state;
-  static const char expected[] = ".png, .jpg, .jpeg, .bmp, .tga or .pfm";
+  static const char expected[] = ".png, .jpg, .jpeg, .bmp, .tga, .pfm, .tif, .tiff or .webp";
   char message[256];
   snprintf(message, sizeof message, "o: the ending names no format to write, expected %s", expected);
   refused_output("o", NULL, 0, 0, 1, message);

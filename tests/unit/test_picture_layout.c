@@ -300,6 +300,26 @@ static void test_two_views_of_any_kind(void **state) {
       for (int view = 1; view <= 3; view += 2) check_views(left, right, view);
 }
 
+static void test_hidden_colours_are_those_of_the_nearest_pixel(void **state) {
+  (void)state;
+  rst_model model = model_of(1, 1, false);
+  /* grey and alpha; 9: hidden */
+  static uint8_t samples[] = {9, 0, 9, 0,   9, 0, 9, 0, 9, 0, 9, 0, 50, 1, 9, 0,
+                              9, 0, 200, 255, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0};
+  static const uint8_t filled[] = {50, 50, 50, 200, 200, 50, 50, 50, 200, 200, 50, 50, 50, 200, 200};
+  rst_image in = {.width = 5, .height = 3, .channels = 2, .sample = RST_SAMPLE_U8, .samples = samples};
+  rst_image out = restore(&model, &in, NULL, RST_SAMPLE_F32, 1);
+  for (size_t i = 0; i < 15; i++) {
+    assert_sample(sample_at(&out, i, 0), expected((float)filled[i] / 255, 0, 0), RST_SAMPLE_F32);
+    assert_sample(sample_at(&out, i, 1), sample_at(&in, i, 1), RST_SAMPLE_F32);
+  }
+  rst_image_clear(&out);
+  for (size_t i = 1; i < 30; i += 2) samples[i] = 0; /* nothing is seen: nothing to fill with */
+  out = restore(&model, &in, NULL, RST_SAMPLE_F32, 1);
+  assert_sample(sample_at(&out, 6, 0), expected(50.0f / 255, 0, 0), RST_SAMPLE_F32);
+  rst_image_clear(&out);
+}
+
 /* ---- Progress ------------------------------------------------------------------------------ */
 
 typedef struct record {
@@ -430,6 +450,7 @@ int main(void) {
       TEST(test_colour_pictures_run_channel_by_channel_on_a_grey_model),
       TEST(test_models_that_give_other_colours_than_they_take),
       TEST(test_two_views_of_any_kind),
+      TEST(test_hidden_colours_are_those_of_the_nearest_pixel),
       TEST(test_progress_counts_all_runs_as_one),
       TEST(test_cancelling_stops_at_once),
       TEST(test_what_does_not_fit_is_refused),

@@ -19,10 +19,10 @@ static rst_image new_picture(int channels, rst_sample sample, uint64_t seed) {
     const uint64_t bits = random_bits(seed, i);
     switch (sample) {
       case RST_SAMPLE_U8:
-        ((uint8_t *)p.samples)[i] = (uint8_t)bits;
+        ((uint8_t *)p.samples)[i] = (uint8_t)(bits | 1); /* alpha hides nothing */
         break;
       case RST_SAMPLE_U16:
-        ((uint16_t *)p.samples)[i] = (uint16_t)bits;
+        ((uint16_t *)p.samples)[i] = (uint16_t)(bits | 1);
         break;
       default:
         ((float *)p.samples)[i] = (random_unit(seed, i) + 1) / 2;

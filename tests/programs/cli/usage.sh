@@ -16,7 +16,7 @@ for threads in 0 -1 1025 two 2x '' ' 2' 99999999999999999999; do
 done
 
 echo '--- names that say no format, or one that is not written'
-for name in out out.webp out.png.gz png out.; do
+for name in out out.heic out.png.gz png out.; do
   try restormer-cli in.png "$name"
 done
 

@@ -1,0 +1,115 @@
+/* AVIF and HEIC, reading, on libheif: the primary picture, turned as the file says, 8 bits or (of 10 and 12) 16. */
+#include <string.h>
+
+#include <libheif/heif.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "image/image.h"
+
+enum { EXIF_OFFSET = 4 /* bytes that say where, behind them, the TIFF structure begins */ };
+
+static rst_status fail_decoding(const rst_source *source, struct heif_error error) {
+  if (error.code == heif_error_Memory_allocation_error) return rst_fail_memory(source->err, source->path);
+  return rst_source_fail(source, "HEIF: cannot be decoded (%s)", error.message);
+}
+
+static void read_profile(const struct heif_image_handle *handle, rst_image *image) {
+  const size_t size = heif_image_handle_get_raw_color_profile_size(handle);
+  const enum heif_color_profile_type type = heif_image_handle_get_color_profile_type(handle);
+  if (type == heif_color_profile_type_nclx) {
+    struct heif_color_profile_nclx *nclx = NULL;
+    if (heif_image_handle_get_nclx_color_profile(handle, &nclx).code != heif_error_Ok || nclx == NULL) return;
+    /* The pixels are RGB, full range, by now. */
+    const uint8_t cicp[4] = {(uint8_t)nclx->color_primaries, (uint8_t)nclx->transfer_characteristics, 0, 1};
+    rst_image_set_metadata(image, RST_METADATA_CICP, cicp, sizeof cicp, NULL);
+    heif_nclx_color_profile_free(nclx);
+    return;
+  }
+  uint8_t *profile = size == 0 ? NULL : rst_alloc(size, 1);
+  if (profile != NULL && heif_image_handle_get_raw_color_profile(handle, profile).code == heif_error_Ok)
+    rst_image_set_metadata(image, RST_METADATA_ICC, profile, size, NULL);
+  rst_free(profile);
+}
+
+/* The pixels lie as they are to be seen: the orientation that EXIF may repeat is done. */
+static void read_exif(const struct heif_image_handle *handle, rst_image *image) {
+  heif_item_id id;
+  if (heif_image_handle_get_list_of_metadata_block_IDs(handle, "Exif", &id, 1) != 1) return;
+  const size_t size = heif_image_handle_get_metadata_size(handle, id);
+  uint8_t *data = size <= EXIF_OFFSET ? NULL : rst_alloc(size, 1);
+  if (data != NULL && heif_image_handle_get_metadata(handle, id, data).code == heif_error_Ok &&
+      rst_be32(data) < size - EXIF_OFFSET) {
+    uint8_t *exif = data + EXIF_OFFSET + rst_be32(data);
+    const size_t n = size - EXIF_OFFSET - rst_be32(data);
+    rst_exif_reset_orientation(exif, n);
+    rst_image_set_metadata(image, RST_METADATA_EXIF, exif, n, NULL);
+  }
+  rst_free(data);
+}
+
+/* Samples of `bits` bits, in two bytes of this machine's order, to 16 bits or as bytes. */
+static void copy_row(const uint8_t *from, int bits, size_t count, rst_sample sample, uint8_t *to) {
+  if (sample == RST_SAMPLE_U8) {
+    memcpy(to, from, count);
+    return;
+  }
+  const uint32_t max = (1u << bits) - 1;
+  for (size_t i = 0; i < count; i++) {
+    uint16_t v;
+    memcpy(&v, from + 2 * i, sizeof v);
+    v = (uint16_t)((v * 65535u + max / 2) / max);
+    memcpy(to + 2 * i, &v, sizeof v);
+  }
+}
+
+static rst_status decode(const rst_source *source, const struct heif_image_handle *handle, rst_image *image) {
+  const int bits = heif_image_handle_get_luma_bits_per_pixel(handle);
+  const bool alpha = heif_image_handle_has_alpha_channel(handle), wide = bits > 8;
+  const int channels = alpha ? 4 : 3;
+  const uint16_t one = 1;
+  const bool little = *(const uint8_t *)&one == 1;
+  const enum heif_chroma forms[2][2] = {
+      {heif_chroma_interleaved_RGB, heif_chroma_interleaved_RGBA},
+      {little ? heif_chroma_interleaved_RRGGBB_LE : heif_chroma_interleaved_RRGGBB_BE,
+       little ? heif_chroma_interleaved_RRGGBBAA_LE : heif_chroma_interleaved_RRGGBBAA_BE}};
+  const int width = heif_image_handle_get_width(handle), height = heif_image_handle_get_height(handle);
+  if (width < 0 || height < 0) return rst_source_fail(source, "HEIF: bad size");
+  rst_status status = rst_source_check_size(source, "HEIF", (size_t)width, (size_t)height);
+  /* The decoder's planes, the library's RGB, and ours. */
+  const uint64_t sample = wide ? 2 : 1;
+  if (status == RST_OK)
+    status = rst_source_check_memory(source, (uint64_t)width * (uint64_t)height * sample * 3 * (unsigned)channels);
+  if (status != RST_OK) return status;
+  struct heif_image *decoded = NULL;
+  struct heif_error error = heif_decode_image(handle, &decoded, heif_colorspace_RGB, forms[wide][alpha], NULL);
+  if (error.code != heif_error_Ok) return fail_decoding(source, error);
+  int stride = 0;
+  const uint8_t *plane = heif_image_get_plane_readonly(decoded, heif_channel_interleaved, &stride);
+  const size_t w = (size_t)heif_image_get_width(decoded, heif_channel_interleaved),
+               h = (size_t)heif_image_get_height(decoded, heif_channel_interleaved);
+  status = plane == NULL ? rst_source_fail(source, "HEIF: no pixels")
+                         : rst_source_allocate(source, "HEIF", w, h, channels, wide ? RST_SAMPLE_U16 : RST_SAMPLE_U8, image);
+  const size_t row = w * (size_t)channels;
+  for (size_t y = 0; status == RST_OK && y < h; y++)
+    copy_row(plane + y * (size_t)stride, bits, row, image->sample, (uint8_t *)image->samples + y * row * sample);
+  heif_image_release(decoded);
+  return status;
+}
+
+
+rst_status rst_heif_read(const rst_source *source, rst_image *image) {
+  struct heif_context *context = heif_context_alloc();
+  struct heif_image_handle *handle = NULL;
+  if (context == NULL) return rst_fail_memory(source->err, source->path);
+  struct heif_error error = heif_context_read_from_memory_without_copy(context, source->data, source->size, NULL);
+  if (error.code == heif_error_Ok) error = heif_context_get_primary_image_handle(context, &handle);
+  rst_status status = error.code == heif_error_Ok ? RST_OK : fail_decoding(source, error);
+  if (status == RST_OK && rst_source_cancelled(source)) status = rst_source_stopped(source);
+  if (status == RST_OK) status = decode(source, handle, image);
+  if (status == RST_OK) read_profile(handle, image);
+  if (status == RST_OK) read_exif(handle, image);
+  if (handle != NULL) heif_image_handle_release(handle);
+  heif_context_free(context);
+  return status;
+}

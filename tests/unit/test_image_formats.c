@@ -1,0 +1,251 @@
+/* TIFF, WebP, HEIC and AVIF: what we write comes back, and files of libtiff, cwebp, ImageMagick and heif-enc. */
+#include <math.h>
+#include <string.h>
+
+#include <zlib.h>
+
+#include "support/blob.h"
+#include "support/cmocka_all.h"
+#include "support/fail_alloc.h"
+#include "support/pictures.h"
+#include "support/scratch.h"
+
+static void need(const char *format) {
+  if (!rst_image_format_named(format)->reads) skip();
+}
+
+static rst_image read_file(const char *name) {
+  char path[64];
+  rst_image p;
+  rst_error err = {.message = ""};
+  snprintf(path, sizeof path, "tests/data/images/%s", name);
+  if (picture_read(path, &p, &err) != RST_OK) fail_msg("%s", err.message);
+  return p;
+}
+
+/* Encoded in the format and decoded again. */
+static rst_image through(const rst_image *image, const char *format, int depth, int quality) {
+  void *data;
+  size_t size;
+  rst_image *back;
+  rst_error err = {.message = ""};
+  rst_image_write_options how;
+  rst_image_write_options_init(&how);
+  how.format = format;
+  how.depth = depth;
+  how.quality = quality;
+  if (rst_image_encode(image, &how, &data, &size, &err) != RST_OK) fail_msg("%s", err.message);
+  if (rst_image_decode("f", data, size, NULL, &back, &err) != RST_OK) fail_msg("%s", err.message);
+  rst_free(data);
+  return picture_take(back);
+}
+
+static double psnr(const rst_image *a, const rst_image *b) {
+  rst_difference d;
+  rst_error err;
+  if (rst_image_compare(a, b, &d, &err) != RST_OK) fail_msg("%s", err.message);
+  return d.psnr;
+}
+
+/* ---- TIFF ---------------------------------------------------------------------------------- */
+
+static void test_tiff_comes_back_exactly(void **state) {
+  (void)state;
+  need("tiff");
+  static const int depths[] = {8, 16, 32};
+  for (int channels = 1; channels <= 4; channels++)
+    for (int sample = RST_SAMPLE_U8; sample <= RST_SAMPLE_F32; sample++) {
+      rst_image p = picture_random(33, 20, channels, (rst_sample)sample, 5);
+      if (sample == RST_SAMPLE_F32) ((float *)p.samples)[0] = -3.25f;
+      rst_image back = through(&p, "tiff", depths[sample], 0);
+      picture_assert_equal(&p, &back);
+      rst_image_clear(&back);
+      rst_image_clear(&p);
+    }
+}
+
+static void test_tiff_of_floats_has_16_bits_unless_asked(void **state) {
+  (void)state;
+  need("tiff");
+  rst_image p = picture_smooth(9, 8, 3, RST_SAMPLE_F32), back = through(&p, "tiff", 0, 0);
+  assert_int_equal(back.sample, RST_SAMPLE_U16);
+  assert_true(psnr(&p, &back) > 100);
+  rst_image_clear(&back);
+  rst_image_clear(&p);
+}
+
+/* Adler-32 of the pixels that ImageMagick sees. */
+static void test_tiff_of_other_programs(void **state) {
+  (void)state;
+  need("tiff");
+  static const struct {
+    const char *name;
+    int channels;
+    rst_sample sample;
+    uint32_t checksum;
+  } files[] = {{"t_white.tif", 1, RST_SAMPLE_U8, 0xafd540a7}, {"t_planes16.tif", 3, RST_SAMPLE_U16, 0xac8c9a90}};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    rst_image p = read_file(files[i].name);
+    assert_int_equal(p.channels, files[i].channels);
+    assert_int_equal(p.sample, files[i].sample);
+    uint32_t sum = (uint32_t)adler32_z(
+        1, p.samples, p.width * p.height * (size_t)p.channels * rst_sample_size(p.sample));
+    if (sum != files[i].checksum) fail_msg("%s: %08x", files[i].name, sum);
+    rst_image_clear(&p);
+  }
+}
+
+static void test_tiff_of_unusual_kinds_is_close(void **state) {
+  (void)state;
+  need("tiff");
+  static const struct {
+    const char *name;
+    int channels;
+    double least;
+  } files[] = {{"t_palette.tif", 3, 20}, {"t_tiles.tif", 3, 50}, {"t_float.tif", 3, 45},
+               {"t_cmyk.tif", 3, 30},    {"t_assoc.tif", 4, 40}, {"t_bits.tif", 1, 0}};
+  rst_image plain = read_file("t_planes16.tif");
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    rst_image p = read_file(files[i].name);
+    assert_int_equal(p.channels, files[i].channels);
+    assert_int_equal(p.width, 24);
+    double sum = 0;
+    for (size_t k = 0; k < 480; k++)
+      for (size_t c = 0; c < 3; c++)
+        sum += pow(rst_image_value(&plain, 3 * k + c) -
+                       rst_image_value(&p, (size_t)p.channels * k + (p.channels < 3 ? 0 : c)),
+                   2);
+    if (-10 * log10(sum / 1440) < files[i].least) fail_msg("%s: %g dB", files[i].name, -10 * log10(sum / 1440));
+    if (p.channels == 4) assert_in_range(((uint8_t *)p.samples)[3], 127, 128);
+    rst_image_clear(&p);
+  }
+  rst_image_clear(&plain);
+}
+
+/* ---- WebP ---------------------------------------------------------------------------------- */
+
+static void test_webp_without_loss_comes_back_exactly(void **state) {
+  (void)state;
+  need("webp");
+  for (int channels = 3; channels <= 4; channels++) {
+    rst_image p = picture_random(33, 20, channels, RST_SAMPLE_U8, 5), back = through(&p, "webp", 0, 100);
+    picture_assert_equal(&p, &back);
+    rst_image_clear(&back);
+    rst_image_clear(&p);
+  }
+}
+
+static void test_webp_with_loss_is_close(void **state) {
+  (void)state;
+  need("webp");
+  rst_image p = picture_smooth(64, 48, 3, RST_SAMPLE_U8), good = through(&p, "webp", 0, 0),
+            poor = through(&p, "webp", 0, 10), grey = picture_smooth(9, 9, 2, RST_SAMPLE_U16),
+            colored = through(&grey, "webp", 0, 100);
+  assert_true(psnr(&p, &good) > 38);
+  assert_true(psnr(&p, &poor) < psnr(&p, &good) - 3);
+  assert_int_equal(colored.channels, 4); /* WebP has no grey */
+  assert_int_equal(((uint8_t *)colored.samples)[3], rst_u8_of_u16(((uint16_t *)grey.samples)[1]));
+  rst_image_clear(&colored);
+  rst_image_clear(&grey);
+  rst_image_clear(&poor);
+  rst_image_clear(&good);
+  rst_image_clear(&p);
+}
+
+static void test_webp_of_cwebp(void **state) {
+  (void)state;
+  need("webp");
+  rst_image p = read_file("w_lossless.webp"), lossy = read_file("w_lossy.webp");
+  assert_int_equal(adler32_z(1, p.samples, 24 * 20 * 3), 0x03f8e39f);
+  assert_true(psnr(&p, &lossy) > 20);
+  rst_image_clear(&lossy);
+  rst_image_clear(&p);
+}
+
+/* ---- HEIC and AVIF ------------------------------------------------------------------------- */
+
+static void test_heic_and_avif_are_read(void **state) {
+  (void)state;
+  need("heif");
+  need("webp");
+  static const char *const names[] = {"h.heic", "h.avif"};
+  rst_image original = read_file("w_lossless.webp");
+  for (size_t i = 0; i < 2; i++) {
+    rst_image p = read_file(names[i]);
+    assert_int_equal(p.width, 24);
+    assert_int_equal(p.height, 20);
+    if (psnr(&original, &p) < 20) fail_msg("%s: %g dB", names[i], psnr(&original, &p));
+    rst_image_clear(&p);
+  }
+  rst_image_clear(&original);
+}
+
+/* ---- All ----------------------------------------------------------------------------------- */
+
+static void test_metadata_survive_where_they_can(void **state) {
+  (void)state;
+  static const char *const formats[] = {"tiff", "webp"};
+  static const char exif[] = "II*\0\x8\0\0\0\0\0\0\0\0";
+  for (size_t i = 0; i < 2; i++) {
+    if (!rst_image_format_named(formats[i])->reads) continue;
+    size_t size;
+    rst_image p = picture_smooth(9, 8, 3, RST_SAMPLE_U8);
+    uint8_t profile[5000] = {[36] = 'a', 'c', 's', 'p'};
+    profile[3] = 0x88, profile[2] = 0x13; /* its own size */
+    assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_ICC, profile, sizeof profile, NULL), RST_OK);
+    assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_EXIF, exif, sizeof exif, NULL), RST_OK);
+    assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_XMP, "<x/>", 4, NULL), RST_OK);
+    assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_PHYS, "\0\0\x2e\x23\0\0\x5c\x46\1", 9, NULL), RST_OK);
+    rst_image back = through(&p, formats[i], 0, 0);
+    const void *icc = rst_image_metadata(&back, RST_METADATA_ICC, &size);
+    assert_int_equal(size, sizeof profile);
+    assert_memory_equal(icc, profile, size);
+    assert_memory_equal(rst_image_metadata(&back, RST_METADATA_XMP, &size), "<x/>", 4);
+    const unsigned kinds = rst_image_metadata_kinds(&back);
+    assert_int_equal(kinds & ~rst_image_format_named(formats[i])->metadata, 0);
+    assert_int_equal(kinds, rst_image_metadata_kinds(&p) & rst_image_format_named(formats[i])->metadata);
+    rst_image_clear(&back);
+    rst_image_clear(&p);
+  }
+}
+
+static void test_beginnings_and_damage_are_errors_or_whole_pictures(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *format;
+  } files[] = {{"t_white.tif", "tiff"}, {"t_tiles.tif", "tiff"}, {"w_lossy.webp", "webp"}, {"h.avif", "heif"}};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    char path[64];
+    if (!rst_image_format_named(files[i].format)->reads) continue;
+    snprintf(path, sizeof path, "tests/data/images/%s", files[i].name);
+    blob b = blob_of_file(path);
+    for (size_t k = 0; k < 2 * b.size; k += 1 + b.size / 128) {
+      rst_image *image;
+      rst_error err = {.message = ""};
+      const size_t at = k % b.size, size = k < b.size ? k : b.size;
+      if (k >= b.size) b.data[at] ^= 0x41;
+      rst_status status = rst_image_decode("f", b.data, size, NULL, &image, &err);
+      if (k >= b.size) b.data[at] ^= 0x41;
+      assert_int_equal(image == NULL, status != RST_OK);
+      if (status != RST_OK) assert_true(strlen(err.message) > 3);
+      rst_image_free(image);
+    }
+    blob_free(&b);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_tiff_comes_back_exactly),
+      cmocka_unit_test(test_tiff_of_floats_has_16_bits_unless_asked),
+      cmocka_unit_test(test_tiff_of_other_programs),
+      cmocka_unit_test(test_tiff_of_unusual_kinds_is_close),
+      cmocka_unit_test(test_webp_without_loss_comes_back_exactly),
+      cmocka_unit_test(test_webp_with_loss_is_close),
+      cmocka_unit_test(test_webp_of_cwebp),
+      cmocka_unit_test(test_heic_and_avif_are_read),
+      cmocka_unit_test(test_metadata_survive_where_they_can),
+      cmocka_unit_test(test_beginnings_and_damage_are_errors_or_whole_pictures),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
