@@ -137,7 +137,7 @@ def padded(n):
 
 
 class HalfFunction(torch.autograd.Function):
-    """One half of a block, its residual included, in bfloat16 with float32 weights. kind: "gdfn" or "mdta";
+    """One half of a block, its residual included, with float32 weights. kind: "gdfn" or "mdta";
     weights in the order of struct half, temperature None for GDFN."""
 
     @staticmethod
@@ -174,9 +174,10 @@ class HalfFunction(torch.autograd.Function):
 
 
 def fused_usable(x, convolutions):
-    """Whether a fused half of a block can take this map and these layers: bfloat16, whole vectors, no bias."""
+    """Whether a fused half of a block can take this map and these layers: elements of the library's type (bfloat16 where the
+    processor multiplies it, else float32), whole vectors, no bias."""
     project, dwconv, out = convolutions
-    return (x.dtype == torch.bfloat16 and usable(x) and wanted() == "fused" and library().fused_supported() == 1 and x.shape[1] % 8 == 0
+    return (usable(x) and wanted() == "fused" and library().fused_bits() == torch.finfo(x.dtype).bits and x.shape[1] % 8 == 0
             and x.shape[3] % 2 == 0 and project.bias is None and project.weight.dtype == torch.float32
             and dwconv.weight.shape[0] % 16 == 0 and out.weight.shape[1] % 16 == 0)
 

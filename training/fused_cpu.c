@@ -1,24 +1,20 @@
-/* The two halves of a transformer block, forward and backward, each as one operation in bfloat16:
+/* The two halves of a transformer block, forward and backward, each as one operation:
  *   GDFN  x + project_out(gate(dwconv(project_in(norm(x)))))
  *   MDTA  x + project_out(A v), with q, k, v = dwconv(qkv(norm(x)))
  *
  * Why: operator by operator, PyTorch writes every map of hidden width to memory and reads it back several times, and
- * its bfloat16 depthwise convolution and weight gradients run at a fraction of the matrix products' speed. Here one
+ * its depthwise convolution and bfloat16 weight gradients run at a fraction of the matrix products' speed. Here one
  * thread takes one picture of the batch through the whole chain while it is in its cache; only x is kept for the
- * backward pass, the rest is computed again. Products are of bfloat16 pairs with float32 sums; everything between is
- * float32; weights and their gradients are float32.
+ * backward pass, the rest is computed again. Maps are of the element type of fused_cpu.h, bfloat16 or float32; sums,
+ * everything between maps, weights and their gradients are float32.
  *
  * Maps are [pixels][channels] (channels_last). Weight gradients are summed per group of pictures, and the groups by
  * the caller, so that a result does not depend on the number of threads.
  */
-#ifndef __AVX512BF16__
-
-int fused_supported(void) { return 0; }
-
-#else
 #include "fused_cpu.h"
 
-int fused_supported(void) { return 1; }
+/* Bits of the element type that maps have to have */
+int fused_bits(void) { return BF16 ? 16 : 32; }
 
 struct half {
     const float *norm_weight, *norm_bias;
@@ -32,12 +28,12 @@ struct half {
 /* ---- what both halves begin with: norm, 1x1 convolution, depthwise convolution ---- */
 
 /* Packed weights, shared by all threads */
-struct packed { uint32_t *project, *project_back; float *taps, *taps_back; };
+struct packed { unit *project, *project_back; float *taps, *taps_back; };
 
 static struct packed pack(const struct half *s)
 {
     int c = s->channels, wide = s->wide;
-    struct packed p = {scratch((size_t)(c / 2 * padded(wide)), 4), scratch((size_t)(wide / 2 * padded(c)), 4),
+    struct packed p = {scratch(packed_size(c, wide), 4), scratch(packed_size(wide, c), 4),
                        scratch((size_t)(9 * wide), 4), scratch((size_t)(9 * wide), 4)};
     pack_rows(s->project, wide, c, p.project);
     pack_columns(s->project, wide, c, p.project_back);
@@ -53,12 +49,12 @@ static void unpack(struct packed p)
 
 /* One thread's maps of one picture */
 struct maps {
-    bf16 *normed, *u, *dz, *zeros;  /* [pixels][c], [pixels][wide] twice, [width][wide] of zeros */
+    element *normed, *u, *dz, *zeros;  /* [pixels][c], [pixels][wide] twice, [width][wide] of zeros */
     float *row;                     /* [width][wide] */
     int chunk;                      /* pixels per product of a weight gradient: whole rows */
-    bf16 *du;                       /* [chunk][wide] */
+    element *du;                       /* [chunk][wide] */
     float *dn;                      /* [chunk][c] */
-    uint32_t *wide_pairs, *thin_pairs;
+    unit *wide_units, *thin_units;
 };
 
 static struct maps take_maps(const struct half *s)
@@ -66,37 +62,38 @@ static struct maps take_maps(const struct half *s)
     size_t pixels = (size_t)(s->height * s->width), c = (size_t)s->channels, wide = (size_t)s->wide, line = (size_t)s->width;
     struct maps m = {.chunk = s->width * (s->height % 4 || s->width >= 128 ? 1 : 4)};
     size_t chunk = (size_t)m.chunk;
-    m.normed = scratch(pixels * c, 2), m.u = scratch(pixels * wide, 2), m.dz = scratch(pixels * wide, 2);
-    m.zeros = scratch(line * wide, 2), m.row = scratch(line * wide, 4);
-    m.du = scratch(chunk * wide, 2), m.dn = scratch(chunk * c, 4);
-    m.wide_pairs = scratch(chunk / 2 * (size_t)padded(s->wide), 4), m.thin_pairs = scratch(chunk / 2 * (size_t)padded(s->channels), 4);
-    memset(m.zeros, 0, line * wide * 2);
+    m.normed = scratch(pixels * c, sizeof(element)), m.u = scratch(pixels * wide, sizeof(element));
+    m.dz = scratch(pixels * wide, sizeof(element));
+    m.zeros = scratch(line * wide, sizeof(element)), m.row = scratch(line * wide, 4);
+    m.du = scratch(chunk * wide, sizeof(element)), m.dn = scratch(chunk * c, 4);
+    m.wide_units = scratch(chunk / 2 * (size_t)padded(s->wide), 4), m.thin_units = scratch(chunk / 2 * (size_t)padded(s->channels), 4);
+    memset(m.zeros, 0, line * wide * sizeof(element));
     return m;
 }
 
 static void give_maps(struct maps m)
 {
-    free(m.normed), free(m.u), free(m.dz), free(m.zeros), free(m.row), free(m.du), free(m.dn), free(m.wide_pairs), free(m.thin_pairs);
+    free(m.normed), free(m.u), free(m.dz), free(m.zeros), free(m.row), free(m.du), free(m.dn), free(m.wide_units), free(m.thin_units);
 }
 
 /* normed = norm(x), u = project(normed) */
-static void enter(const struct half *s, const struct packed *w, const bf16 *x, struct maps *m)
+static void enter(const struct half *s, const struct packed *w, const element *x, struct maps *m)
 {
     int pixels = s->height * s->width, c = s->channels;
     for (int p = 0; p < pixels; p++) {
         float v[MAX_CHANNELS];
-        load(v, x, (size_t)p * (size_t)c, c, 1);
+        load(v, x, (size_t)p * (size_t)c, c, BF16);
         norm_row(v, s->norm_weight, s->norm_bias, c);
-        store(m->normed, v, (size_t)p * (size_t)c, c, 1);
+        store(m->normed, v, (size_t)p * (size_t)c, c, BF16);
     }
-    multiply_rows(m->normed, c, pixels, c, w->project, s->wide, TO_BF16, m->u, NULL);
+    multiply_rows(m->normed, c, pixels, c, w->project, s->wide, ELEMENTS, m->u, s->wide, NULL);
 }
 
 /* Row y of the depthwise convolution of u */
-static void convolve_row(const struct half *s, const struct packed *w, const struct maps *m, int y, void *out, int to_bf16)
+static void convolve_row(const struct half *s, const struct packed *w, const struct maps *m, int y, void *out, int to_elements)
 {
     struct window in = window_at(m->u, m->zeros, y, s->height, s->width, s->wide);
-    if (to_bf16) depthwise_row(in, s->width, s->wide, w->taps, out, 1);
+    if (to_elements) depthwise_row(in, s->width, s->wide, w->taps, out, 1);
     else depthwise_row(in, s->width, s->wide, w->taps, out, 0);
 }
 
@@ -112,64 +109,65 @@ static struct gradients gradients_at(const struct half *s, float *block, int gro
 }
 
 /* From m->dz, the gradient after the depthwise convolution, to dx = dy + the gradient before the norm. */
-static void leave(const struct half *s, const struct packed *w, struct maps *m, const bf16 *x, const bf16 *dy, bf16 *dx, struct gradients g)
+static void leave(const struct half *s, const struct packed *w, struct maps *m, const element *x, const element *dy, element *dx, struct gradients g)
 {
     int c = s->channels, wide = s->wide, line = s->width, pixels = s->height * line, chunk = m->chunk;
-    depthwise_weights(m->u, m->dz, m->zeros, s->height, line, wide, g.taps);
+    for (int y = 0; y < s->height; y++)
+        depthwise_weights(window_at(m->u, m->zeros, y, s->height, line, wide), m->dz + (size_t)(y * line) * (size_t)wide, line, wide, g.taps);
     for (int first = 0; first < pixels; first += chunk) {
         for (int p = first; p < first + chunk; p += line)
             depthwise_row(window_at(m->dz, m->zeros, p / line, s->height, line, wide), line, wide, w->taps_back, m->du + (p - first) * wide, 1);
-        pack_pixels(m->du, wide, chunk, wide, m->wide_pairs);
-        pack_pixels(m->normed + (size_t)first * (size_t)c, c, chunk, c, m->thin_pairs);
-        multiply_pixels(m->wide_pairs, wide, m->thin_pairs, c, chunk, g.project);
-        multiply_rows(m->du, wide, chunk, wide, w->project_back, c, TO_F32, m->dn, NULL);
+        struct pixel_units du = pixel_units(m->du, wide, chunk, wide, m->wide_units);
+        struct pixel_units normed = pixel_units(m->normed + (size_t)first * (size_t)c, c, chunk, c, m->thin_units);
+        multiply_pixels(du, wide, normed, c, chunk, g.project, padded(c));
+        multiply_rows(m->du, wide, chunk, wide, w->project_back, c, FLOATS, m->dn, c, NULL);
         for (int p = 0; p < chunk; p++) {
             float v[MAX_CHANNELS], d[MAX_CHANNELS], *dn = m->dn + p * c;
             size_t at = (size_t)(first + p) * (size_t)c;
-            load(v, x, at, c, 1);
-            load(d, dy, at, c, 1);
+            load(v, x, at, c, BF16);
+            load(d, dy, at, c, BF16);
             norm_row_backward(v, dn, s->norm_weight, s->norm_bias != NULL, g.norm_weight, g.norm_bias, c);
             for (int i = 0; i < c; i++) d[i] += dn[i];
-            store(dx, d, at, c, 1);
+            store(dx, d, at, c, BF16);
         }
     }
 }
 
 /* ---- GDFN ---- */
 
-static void gate_row(const float *z, int width, int hidden, bf16 *g)
+static void gate_row(const float *z, int width, int hidden, element *g)
 {
     for (int x = 0; x < width; x++, z += 2 * hidden)
         for (int i = 0; i < hidden; i++) {
             float cdf, pdf;
             normal(z[i], &cdf, &pdf);
-            g[x * hidden + i] = narrow(z[i] * cdf * z[hidden + i]);
+            g[x * hidden + i] = to_element(z[i] * cdf * z[hidden + i]);
         }
 }
 
 /* dg: [width][hidden] gradient of the gate's output g (computed again as well); dz: [width][2 hidden] of its input z */
-static void gate_row_backward(const float *z, const float *dg, int width, int hidden, bf16 *restrict g, bf16 *restrict dz)
+static void gate_row_backward(const float *z, const float *dg, int width, int hidden, element *restrict g, element *restrict dz)
 {
     for (int x = 0; x < width; x++, z += 2 * hidden, dz += 2 * hidden, dg += hidden, g += hidden)
         for (int i = 0; i < hidden; i++) {
             float cdf, pdf, a = z[i], b = z[hidden + i];
             normal(a, &cdf, &pdf);
-            g[i] = narrow(a * cdf * b);
-            dz[i] = narrow(dg[i] * b * (cdf + a * pdf));
-            dz[hidden + i] = narrow(dg[i] * a * cdf);
+            g[i] = to_element(a * cdf * b);
+            dz[i] = to_element(dg[i] * b * (cdf + a * pdf));
+            dz[hidden + i] = to_element(dg[i] * a * cdf);
         }
 }
 
-void gdfn_forward(const struct half *s, const bf16 *x, bf16 *y)
+void gdfn_forward(const struct half *s, const element *x, element *y)
 {
     int c = s->channels, h = s->wide / 2, line = s->width;
     struct packed w = pack(s);
-    uint32_t *out = scratch((size_t)(h / 2 * padded(c)), 4);
+    unit *out = scratch(packed_size(h, c), 4);
     pack_rows(s->project_out, c, h, out);
 #pragma omp parallel
     {
         struct maps m = take_maps(s);
-        bf16 *g = scratch((size_t)(line * h), 2);
+        element *g = scratch((size_t)(line * h), sizeof *g);
 #pragma omp for schedule(dynamic)
         for (int n = 0; n < s->pictures; n++) {
             size_t start = (size_t)n * (size_t)(s->height * line * c);
@@ -178,7 +176,7 @@ void gdfn_forward(const struct half *s, const bf16 *x, bf16 *y)
                 size_t at = start + (size_t)(row * line * c);
                 convolve_row(s, &w, &m, row, m.row, 0);
                 gate_row(m.row, line, h, g);
-                multiply_rows(g, h, line, h, out, c, RESIDUAL, y + at, x + at);
+                multiply_rows(g, h, line, h, out, c, RESIDUAL, y + at, c, x + at);
             }
         }
         free(g);
@@ -189,16 +187,16 @@ void gdfn_forward(const struct half *s, const bf16 *x, bf16 *y)
 }
 
 /* Own gradients: project_out [c][padded h] */
-void gdfn_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx, float *block, int groups)
+void gdfn_backward(const struct half *s, const element *x, const element *dy, element *dx, float *block, int groups)
 {
     int c = s->channels, h = s->wide / 2, line = s->width, pixels = s->height * line;
     struct packed w = pack(s);
-    uint32_t *out_back = scratch((size_t)(c / 2 * padded(h)), 4);
+    unit *out_back = scratch(packed_size(c, h), 4);
     pack_columns(s->project_out, c, h, out_back);
 #pragma omp parallel
     {
         struct maps m = take_maps(s);
-        bf16 *g = scratch((size_t)(m.chunk * h), 2);
+        element *g = scratch((size_t)(m.chunk * h), sizeof *g);
         float *dg = scratch((size_t)(line * h), 4);
 #pragma omp for schedule(dynamic)
         for (int group = 0; group < groups; group++) {
@@ -207,15 +205,14 @@ void gdfn_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx
                 size_t start = (size_t)n * (size_t)(pixels * c);
                 enter(s, &w, x + start, &m);
                 for (int first = 0; first < pixels; first += m.chunk) {
-                    const bf16 *dy_chunk = dy + start + (size_t)(first * c);
+                    const element *dy_chunk = dy + start + (size_t)(first * c);
                     for (int p = first; p < first + m.chunk; p += line) {
                         convolve_row(s, &w, &m, p / line, m.row, 0);
-                        multiply_rows(dy + start + (size_t)(p * c), c, line, c, out_back, h, TO_F32, dg, NULL);
+                        multiply_rows(dy + start + (size_t)(p * c), c, line, c, out_back, h, FLOATS, dg, h, NULL);
                         gate_row_backward(m.row, dg, line, h, g + (p - first) * h, m.dz + (size_t)p * (size_t)s->wide);
                     }
-                    pack_pixels(g, h, m.chunk, h, m.wide_pairs);
-                    pack_pixels(dy_chunk, c, m.chunk, c, m.thin_pairs);
-                    multiply_pixels(m.thin_pairs, c, m.wide_pairs, h, m.chunk, to.own);
+                    multiply_pixels(pixel_units(dy_chunk, c, m.chunk, c, m.thin_units), c,
+                                    pixel_units(g, h, m.chunk, h, m.wide_units), h, m.chunk, to.own, padded(h));
                 }
                 leave(s, &w, &m, x + start, dy + start, dx + start, to);
             }
@@ -230,18 +227,18 @@ void gdfn_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx
 /* ---- MDTA ---- */
 
 /* One picture's attention. gram, a: [heads][d][d]; norms: [2c] of the rows of q, then of k; m = project_out * A: [c][c] */
-struct attention { bf16 *qkv; uint32_t *q_pairs, *k_pairs; float *gram, *a, *norms, *m; };
+struct attention { element *qkv; unit *q_units, *k_units; float *gram, *a, *norms, *m; };
 
 static struct attention take_attention(const struct half *s, int chunk)
 {
     size_t c = (size_t)s->channels, pairs = (size_t)(chunk / 2 * padded(s->channels));
-    return (struct attention){scratch((size_t)(s->height * s->width) * 3 * c, 2), scratch(pairs, 4), scratch(pairs, 4),
+    return (struct attention){scratch((size_t)(s->height * s->width) * 3 * c, sizeof(element)), scratch(pairs, 4), scratch(pairs, 4),
                               scratch(c * c, 4), scratch(c * c, 4), scratch(2 * c, 4), scratch(c * c, 4)};
 }
 
 static void give_attention(struct attention t)
 {
-    free(t.qkv), free(t.q_pairs), free(t.k_pairs), free(t.gram), free(t.a), free(t.norms), free(t.m);
+    free(t.qkv), free(t.q_units), free(t.k_units), free(t.gram), free(t.a), free(t.norms), free(t.m);
 }
 
 /* q, k, v after the depthwise convolution, their statistics over the picture, A, and its product with project_out */
@@ -252,16 +249,14 @@ static void attend(const struct half *s, const struct packed *w, struct maps *m,
     memset(t->norms, 0, (size_t)(2 * c) * 4);
     for (int y = 0; y < s->height; y++) convolve_row(s, w, m, y, t->qkv + (size_t)(y * line) * (size_t)(3 * c), 1);
     for (int first = 0; first < pixels; first += m->chunk) {
-        const bf16 *q = t->qkv + (size_t)first * (size_t)(3 * c);
+        const element *q = t->qkv + (size_t)first * (size_t)(3 * c);
         for (int p = 0; p < m->chunk; p++)
-            for (int i = 0; i < 2 * c; i++) t->norms[i] += widen(q[p * 3 * c + i]) * widen(q[p * 3 * c + i]);
-        pack_pixels(q, 3 * c, m->chunk, c, t->q_pairs);
-        pack_pixels(q + c, 3 * c, m->chunk, c, t->k_pairs);
-        for (int h = 0; h < s->heads; h++) {
-            struct product gram = {t->q_pairs + h * d, 1, padded(c), t->k_pairs + h * d, padded(c), m->chunk / 2, d, d,
-                                   ADD_F32, t->gram + h * d * d, d, NULL};
-            multiply(&gram);
-        }
+            for (int i = 0; i < 2 * c; i++) t->norms[i] += to_float(q[p * 3 * c + i]) * to_float(q[p * 3 * c + i]);
+        struct pixel_units q_units = pixel_units(q, 3 * c, m->chunk, c, t->q_units);
+        struct pixel_units k_units = pixel_units(q + c, 3 * c, m->chunk, c, t->k_units);
+        for (int h = 0; h < s->heads; h++)
+            multiply_pixels((struct pixel_units){q_units.at + h * d, q_units.row}, d,
+                            (struct pixel_units){k_units.at + h * d, k_units.row}, d, m->chunk, t->gram + h * d * d, d);
     }
     for (int i = 0; i < 2 * c; i++) t->norms[i] = sqrtf(t->norms[i] < 1e-24f ? 1e-24f : t->norms[i]);
     for (int i = 0; i < c; i++) {           /* row i % d of head i / d */
@@ -281,7 +276,7 @@ static void attend(const struct half *s, const struct packed *w, struct maps *m,
             for (int j = 0, h = i / d; j < d; j++) t->m[o * c + h * d + j] += s->project_out[o * c + i] * t->a[i * d + j];
 }
 
-void mdta_forward(const struct half *s, const bf16 *x, bf16 *y)
+void mdta_forward(const struct half *s, const element *x, element *y)
 {
     int c = s->channels, pixels = s->height * s->width;
     struct packed w = pack(s);
@@ -289,14 +284,14 @@ void mdta_forward(const struct half *s, const bf16 *x, bf16 *y)
     {
         struct maps m = take_maps(s);
         struct attention t = take_attention(s, m.chunk);
-        uint32_t *out = scratch((size_t)(c / 2 * padded(c)), 4);
+        unit *out = scratch(packed_size(c, c), 4);
 #pragma omp for schedule(dynamic)
         for (int n = 0; n < s->pictures; n++) {
             size_t start = (size_t)n * (size_t)(pixels * c);
             enter(s, &w, x + start, &m);
             attend(s, &w, &m, &t);
             pack_rows(t.m, c, c, out);
-            multiply_rows(t.qkv + 2 * c, 3 * c, pixels, c, out, c, RESIDUAL, y + start, x + start);
+            multiply_rows(t.qkv + 2 * c, 3 * c, pixels, c, out, c, RESIDUAL, y + start, c, x + start);
         }
         free(out);
         give_attention(t);
@@ -339,7 +334,7 @@ static void attend_backward(const struct half *s, struct attention *t, const flo
 }
 
 /* Own gradients: project_out [c][padded c], temperature [heads] */
-void mdta_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx, float *block, int groups)
+void mdta_backward(const struct half *s, const element *x, const element *dy, element *dx, float *block, int groups)
 {
     int c = s->channels, d = c / s->heads, line = s->width, pixels = s->height * line;
     struct packed w = pack(s);
@@ -347,8 +342,8 @@ void mdta_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx
     {
         struct maps m = take_maps(s);
         struct attention t = take_attention(s, m.chunk);
-        uint32_t *back = scratch((size_t)(c / 2 * padded(c)), 4), *for_q = scratch((size_t)(c * padded(d)), 4);
-        uint32_t *for_k = scratch((size_t)(c * padded(d)), 4);
+        unit *back = scratch(packed_size(c, c), 4), *for_q = scratch((size_t)s->heads * packed_size(d, d), 4);
+        unit *for_k = scratch((size_t)s->heads * packed_size(d, d), 4);
         float *dm = scratch((size_t)(c * c), 4), *scale = scratch((size_t)(2 * c), 4), *dqk = scratch((size_t)(line * 2 * c), 4);
 #pragma omp for schedule(dynamic)
         for (int group = 0; group < groups; group++) {
@@ -359,34 +354,28 @@ void mdta_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx
                 attend(s, &w, &m, &t);
                 memset(dm, 0, (size_t)(c * c) * 4);
                 for (int first = 0; first < pixels; first += m.chunk) {
-                    pack_pixels(dy + start + (size_t)(first * c), c, m.chunk, c, m.thin_pairs);
-                    pack_pixels(t.qkv + (size_t)first * (size_t)(3 * c) + 2 * c, 3 * c, m.chunk, c, t.k_pairs);
-                    multiply_pixels(m.thin_pairs, c, t.k_pairs, c, m.chunk, dm);
+                    const element *v = t.qkv + (size_t)first * (size_t)(3 * c) + 2 * c;
+                    multiply_pixels(pixel_units(dy + start + (size_t)(first * c), c, m.chunk, c, m.thin_units), c,
+                                    pixel_units(v, 3 * c, m.chunk, c, t.k_units), c, m.chunk, dm, c);
                 }
                 pack_columns(t.m, c, c, back);
                 attend_backward(s, &t, dm, to.own, to.own + c * padded(c), scale);
                 for (int h = 0; h < s->heads; h++) {
-                    pack_rows(t.a + h * d * d, d, d, for_q + h * (d / 2) * padded(d));
-                    pack_columns(t.a + h * d * d, d, d, for_k + h * (d / 2) * padded(d));
+                    pack_rows(t.a + h * d * d, d, d, for_q + (size_t)h * packed_size(d, d));
+                    pack_columns(t.a + h * d * d, d, d, for_k + (size_t)h * packed_size(d, d));
                 }
                 for (int p = 0; p < pixels; p += line) {
-                    const bf16 *q = t.qkv + (size_t)p * (size_t)(3 * c);
-                    bf16 *dz = m.dz + (size_t)p * (size_t)(3 * c);
+                    const element *q = t.qkv + (size_t)p * (size_t)(3 * c);
+                    element *dz = m.dz + (size_t)p * (size_t)(3 * c);
                     for (int i = 0; i < line; i++)
-                        for (int j = 0; j < 2 * c; j++) dqk[i * 2 * c + j] = scale[j] * widen(q[i * 3 * c + j]);
+                        for (int j = 0; j < 2 * c; j++) dqk[i * 2 * c + j] = scale[j] * to_float(q[i * 3 * c + j]);
                     for (int h = 0; h < s->heads; h++) {
-                        const uint32_t *wq = for_q + h * (d / 2) * padded(d), *wk = for_k + h * (d / 2) * padded(d);
-                        struct product dq = {(const uint32_t *)(q + c + h * d), 3 * c / 2, 1, wq, padded(d), d / 2, line, d,
-                                             ADD_F32, dqk + h * d, 2 * c, NULL};
-                        struct product dk = {(const uint32_t *)(q + h * d), 3 * c / 2, 1, wk, padded(d), d / 2, line, d,
-                                             ADD_F32, dqk + c + h * d, 2 * c, NULL};
-                        multiply(&dq);
-                        multiply(&dk);
+                        size_t at = (size_t)h * packed_size(d, d);
+                        multiply_rows(q + c + h * d, 3 * c, line, d, for_q + at, d, ADD_FLOATS, dqk + h * d, 2 * c, NULL);
+                        multiply_rows(q + h * d, 3 * c, line, d, for_k + at, d, ADD_FLOATS, dqk + c + h * d, 2 * c, NULL);
                     }
-                    for (int i = 0; i < line; i++) store(dz, dqk + i * 2 * c, (size_t)(i * 3 * c), 2 * c, 1);
-                    struct product dv = {(const uint32_t *)(dy + start + (size_t)(p * c)), c / 2, 1, back, padded(c), c / 2,
-                                         line, c, TO_BF16, dz + 2 * c, 3 * c, NULL};
-                    multiply(&dv);
+                    for (int i = 0; i < line; i++) store(dz, dqk + i * 2 * c, (size_t)(i * 3 * c), 2 * c, BF16);
+                    multiply_rows(dy + start + (size_t)(p * c), c, line, c, back, c, ELEMENTS, dz + 2 * c, 3 * c, NULL);
                 }
                 leave(s, &w, &m, x + start, dy + start, dx + start, to);
             }
@@ -397,4 +386,3 @@ void mdta_backward(const struct half *s, const bf16 *x, const bf16 *dy, bf16 *dx
     }
     unpack(w);
 }
-#endif
