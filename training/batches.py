@@ -16,16 +16,19 @@ class Batches:
         self.ahead, self.pending = ahead, {}            # how many steps to prepare; {(step, batch, patch): future}
         self.pool = ThreadPoolExecutor(min(ahead, len(os.sched_getaffinity(0)))) if ahead else None
 
-    def make(self, step, batch, patch):
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        clean = self.source.batch(batch, patch, generator)
-        return clean, self.degrade(clean, generator, **self.options)
+    def make(self, step, batch, patch, worker, workers):
+        pairs = []
+        for i in range(worker, batch, workers):     # a generator for each patch: a worker makes its own patches only
+            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 1009 + i)
+            clean = self.source.batch(1, patch, generator)
+            pairs.append((clean, self.degrade(clean, generator, **self.options)))
+        return tuple(torch.cat(column) for column in zip(*pairs))
 
-    def get(self, step, batch, patch):
-        """(clean, degraded): [batch, channels, patch, patch] on the CPU."""
+    def get(self, step, batch, patch, worker=0, workers=1):
+        """(clean, degraded) of every `workers`-th patch: [n, channels, patch, patch] on the CPU."""
         if not self.pool:
-            return self.make(step, batch, patch)
-        keys = [(step + i, batch, patch) for i in range(self.ahead)]
+            return self.make(step, batch, patch, worker, workers)
+        keys = [(step + i, batch, patch, worker, workers) for i in range(self.ahead)]
         # what was prepared for other sizes, at the end of a stage, is dropped
         self.pending = {key: self.pending.get(key) or self.pool.submit(self.make, *key) for key in keys}
         return self.pending.pop(keys[0]).result()

@@ -77,6 +77,15 @@ class FlatTraining:
         return {"params": self.state("params"), "params_ema": self.state("average"),
                 "m": self.shared["m"].cpu(), "v": self.shared["v"].cpu()}
 
+    def begin_with(self, model):
+        """The weights of another model of the same shape; the optimizer knows nothing yet."""
+        names = [name for name, _ in self.model.named_parameters()]
+        state = model.state_dict()
+        if sorted(state) != sorted(names):
+            raise ValueError("the weights to begin with belong to another architecture")
+        for name in ("params", "average"):
+            self.shared[name].copy_(torch.cat([state[key].reshape(-1) for key in names]))
+
     def load(self, state):
         for name, key in (("params", "params"), ("average", "params_ema")):
             self.shared[name].copy_(torch.cat([state[key][k].reshape(-1).float() for k, _ in self.model.named_parameters()]))

@@ -228,6 +228,69 @@ class Data(unittest.TestCase):
         noise = degradations.demosaicked(torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
         self.assertGreater((noise[..., 1:] * noise[..., :-1]).mean().item(), 0.2)
 
+    def camera_noises(self, count, soft=0.7):
+        """(clean, noise) in grey levels: patches of the samples in data/, as the mixture `real` treats them."""
+        source = photos.PatchSource([os.path.join(HERE, "..", "data", n) for n in ("cat.png", "coffee.png")], 3)
+        for seed in range(count):
+            dice = degradations.Dice(torch.Generator().manual_seed(seed))
+            clean = degradations.blur(source.batch(1, 96, dice.generator), soft)
+            yield clean[0] * 255, degradations.camera_noise(clean, dice)[0] * 255
+
+    def test_camera_noise_has_the_statistics_of_real_noise(self):
+        """The ranges are those of the real pairs of CC (Nam et al. 2016) and PolyU (Xu et al. 2018): their means lie inside."""
+        def lag(x, k):
+            return ((x[:, k:] * x[:, :-k]).mean() + (x[k:] * x[:-k]).mean()) / (2 * x.square().mean())
+
+        def fine(x):            # share of the power above a quarter of the sampling frequency in either direction
+            power = torch.fft.fft2(x).abs().square()
+            f = torch.fft.fftfreq(x.shape[0]).abs()
+            return power[torch.maximum(f[:, None], f[None]) > 0.25].sum() / power.sum()
+
+        rows = []
+        for _, noise in self.camera_noises(150):
+            noise = noise - noise.mean((1, 2), keepdim=True)
+            luma = degradations.luma_of(noise[None])[0, 0]
+            green, red = noise[1], 0.713 * (noise[0] - luma)
+            rows.append([green.std(), lag(green, 1), lag(green, 2), fine(green), red.std() / luma.std(), lag(red, 1)])
+        rows = torch.tensor(rows)
+        self.assertTrue(2 < rows[:, 0].median() < 7)
+        self.assertTrue(((rows[:, 0] > 2) & (rows[:, 0] < 7)).float().mean() > 0.5)
+        for name, value, low, high in zip(("green lag 1", "green lag 2", "fine", "Cr/Y", "Cr lag 1"), rows.mean(0)[1:].tolist(),
+                                          (0.5, 0.12, 0.2, 0.38, 0.75), (0.7, 0.32, 0.33, 0.75, 0.95)):
+            self.assertTrue(low < value < high, f"{name}: {value:.3f}, expected {low} to {high}")
+
+    def test_camera_noise_is_weaker_in_shadows_and_highlights(self):
+        """As real noise is, because of the tone curve: at 0..20 two thirds, at 50..140 a quarter more than everywhere."""
+        power, count = torch.zeros(3), torch.zeros(3)
+        for clean, noise in self.camera_noises(150):
+            luma, square = degradations.luma_of(clean[None])[0, 0], (noise[1] / noise[1].std()) ** 2
+            for i, (low, high) in enumerate(((0, 20), (50, 140), (215, 256))):
+                inside = (luma >= low) & (luma < high)
+                power[i] += square[inside].sum()
+                count[i] += inside.sum()
+        dark, middle, bright = (power / count).sqrt().tolist()
+        self.assertTrue(0.4 < dark / middle < 0.9 and 0.3 < bright / middle < 0.95, (dark, middle, bright))
+
+    def test_real_mixture_is_repeatable_and_leaves_some_patches_alone(self):
+        clean = [torch.rand(100, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.25 for _ in range(2)]
+        a, b = (degradations.real(c, torch.Generator().manual_seed(1)) for c in clean)
+        self.assertTrue(torch.equal(a, b) and torch.equal(*clean))
+        untouched = (a == clean[0]).flatten(1).all(1).sum().item()
+        self.assertTrue(1 <= untouched <= 20, untouched)
+        grey = ((clean[0].max(1)[0] - clean[0].min(1)[0]).flatten(1).max(1)[0] < 1e-6)
+        self.assertTrue(5 <= grey.sum().item() <= 30, grey.sum())
+        self.assertTrue(((a.max(1)[0] - a.min(1)[0])[grey] < 1e-6).all(), "grey patches have grey degradations")
+
+    def test_jpeg_keeps_grey_grey_and_moves_its_grid(self):
+        ramp = torch.linspace(0.2, 0.8, 64).expand(1, 3, 64, 64).contiguous()
+        ramp[:, :, 20:] += 0.1 * torch.rand(1, 1, 44, 64, generator=torch.Generator().manual_seed(0))
+        for y, x in ((0, 0), (3, 5)):
+            result = degradations.jpeg_at(ramp, 8, 2, y, x)
+            self.assertEqual(result.shape, ramp.shape)
+            self.assertTrue(torch.equal(result[:, 0], result[:, 1]) and torch.equal(result[:, 0], result[:, 2]))
+            steps = (result[0, 0, :, 1:] - result[0, 0, :, :-1]).abs().mean(0)      # largest where blocks meet
+            self.assertEqual(steps.view(-1)[:56].view(7, 8).sum(0).argmax().item(), (7 - x) % 8)
+
     def test_linear_light_and_back(self):
         x = torch.linspace(0, 1, 256)
         self.assertLess((degradations.to_srgb(degradations.to_linear(x)) - x).abs().max().item(), 1e-5)
@@ -237,15 +300,17 @@ class Data(unittest.TestCase):
         self.assertEqual((len(train), len(held)), (36, 4))
         self.assertEqual({p[0] for p in held}, {"a", "b"})
 
-    def test_batches_made_ahead_are_the_same(self):
+    def test_batches_made_ahead_or_in_shares_are_the_same(self):
         with tempfile.TemporaryDirectory() as folder:
             pixels = np.random.default_rng(0).integers(0, 255, (64, 80, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(os.path.join(folder, "a.png"))
             source = photos.PatchSource(photos.list_photos(folder), 3)
         direct, ahead = (Batches(source, 7, {"kind": "gaussian_noise"}, n) for n in (0, 3))
         for step, patch in ((0, 16), (1, 16), (2, 24), (3, 24), (9, 24)):
-            for a, b in zip(direct.get(step, 2, patch), ahead.get(step, 2, patch)):
+            shares = [direct.get(step, 3, patch, worker, 2) for worker in range(2)]
+            for a, b, even, odd in zip(direct.get(step, 3, patch), ahead.get(step, 3, patch), *shares):
                 self.assertTrue(torch.equal(a, b), step)
+                self.assertTrue(torch.equal(a[0::2], even) and torch.equal(a[1::2], odd), step)
 
     def test_psnr_and_ssim_of_known_pairs(self):
         a = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -299,6 +364,17 @@ class WholeRun(unittest.TestCase):
             difference = (load_model(manifest).restore(picture) - load_model(checkpoint).restore(picture)).abs().max()
         self.assertLess(difference.item(), 1e-3)         # float16 on disk
         self.assertIn("3 pictures", self.call("evaluate.py", manifest, "--photos", self.pictures, "--sigma", "25"))
+
+    def test_a_run_begins_with_given_weights(self):
+        small = {"dim": 8, "num_blocks": [1, 1], "heads": [1, 2], "attention": ["none", "mdta"]}
+        run = self.train("photo-cpu.json", "a", "--workers", "1", **small)
+        manifest = os.path.join(self.folder, "tiny.json")
+        self.call("export_weights.py", os.path.join(run, "checkpoint.pt"), manifest, "--raw", "--dtype", "f32")
+        begun = self.train("photo-cpu.json", "b", "--workers", "1", "--init", manifest, "--steps", "1", **small)
+        scratch = self.train("photo-cpu.json", "c", "--workers", "1", "--steps", "1", **small)
+        given, near, far = (self.params(r)["output.weight"] for r in (run, begun, scratch))
+        # near is one step of warming up from the given weights, far as small a step from zero
+        self.assertLess(2 * (near - given).abs().max().item(), (far - given).abs().max().item())
 
     def test_a_run_by_steps_repeats_exactly(self):
         a, b = (self.params(self.train("denoise-cpu.json", run, "--workers", "2", dim=16, num_blocks=[1, 1, 1, 1])) for run in "ab")

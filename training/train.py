@@ -20,6 +20,7 @@ import torch.multiprocessing as multiprocessing
 import degradations
 import photos
 from batches import Batches
+from checkpoints import load_model
 from flat import FlatTraining
 from metrics import psnr
 from restormer import ModelConfig, Restormer, gmac, parameter_count
@@ -31,8 +32,9 @@ VALIDATE, FINISH = -1, -2       # instead of a step's number in the plan
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    parser.add_argument("--photos", required=True, help="folder of photographs to train on")
+    parser.add_argument("--photos", required=True, nargs="+", help="folders of photographs to train on")
     parser.add_argument("--run", required=True, help="folder for checkpoint and logs; an existing checkpoint is resumed")
+    parser.add_argument("--init", help="start from these weights, a manifest or a checkpoint, instead of from nothing")
     parser.add_argument("--until", help="finish the schedule at this local time, HH:MM")
     parser.add_argument("--hours", type=float, help="finish the schedule this many hours from now")
     parser.add_argument("--steps", type=int, help="instead of the config's number of steps")
@@ -66,15 +68,15 @@ class Validation:
             pixels = photos.load_photo(path, config["model"]["in_channels"])
             y, x = (pixels.shape[0] - 256) // 2, (pixels.shape[1] - 256) // 2
             clean = photos.to_tensor(pixels[y:y + 256, x:x + 256])
-            self.cases += [(name, clean, degraded) for name, degraded in degrade(clean, seed)]
+            self.cases += degrade(clean, seed)
 
     def run(self, model, device, autocast, worker, workers, results):
         """Every worker takes its share of the cases; results: one PSNR for each case."""
         for i in range(worker, len(self.cases), workers):
-            _, clean, degraded = self.cases[i]
+            _, target, degraded = self.cases[i]
             with torch.no_grad(), autocast():
                 restored = model(degraded.to(device, memory_format=torch.channels_last))
-            results[i] = psnr(restored.float().cpu(), clean)
+            results[i] = psnr(restored.float().cpu(), target)
 
     def means(self, results):
         """{name of the degradation: mean over the photographs}"""
@@ -120,8 +122,8 @@ class Trainer:
         """One optimizer step; returns (loss, gradient norm)."""
         step, _, rate, batch, patch = self.plan.tolist()
         step, batch, patch, training = int(step), int(batch), int(patch), self.training
-        clean, degraded = (t[worker::self.workers].to(self.device, memory_format=torch.channels_last)
-                           for t in self.batches.get(step, batch, patch))
+        clean, degraded = (t.to(self.device, memory_format=torch.channels_last)
+                           for t in self.batches.get(step, batch, patch, worker, self.workers))
         self.flat.zero_gradient()
         with self.autocast():
             restored = self.model(degraded)
@@ -235,7 +237,7 @@ def main():
     torch.backends.cudnn.benchmark = True
     os.makedirs(arguments.run, exist_ok=True)
 
-    train_paths, validation_paths = photos.split(photos.list_photos(arguments.photos), training["held_out"])
+    train_paths, validation_paths = photos.split([p for folder in arguments.photos for p in photos.list_photos(folder)], training["held_out"])
     trainer = Trainer(config, arguments, workers, device,
                       photos.PatchSource(train_paths, config["model"]["in_channels"], training["scales"]),
                       Validation(validation_paths, config))
@@ -244,6 +246,8 @@ def main():
     if os.path.exists(checkpoint):
         state = torch.load(checkpoint, map_location="cpu")
         trainer.flat.load(state)
+    elif arguments.init:
+        trainer.flat.begin_with(load_model(arguments.init))
     print(f"{config['name']}: {parameter_count(trainer.model)} parameters, {gmac(trainer.model.config):.2f} GMAC at "
           f"256 x 256, on {workers if device.type == 'cpu' else ''} {device}, from step {state['step']}", flush=True)
 
