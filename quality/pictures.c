@@ -81,6 +81,18 @@ rst_status pictures_add_noise(const rst_image *clean, const char *name, double s
   return RST_OK;
 }
 
+rst_status pictures_through_jpeg(const rst_image *clean, int quality, rst_image **degraded, rst_error *err) {
+  rst_image_write_options options;
+  rst_image_write_options_init(&options);
+  options.format = "jpeg", options.quality = quality;
+  void *data = NULL;
+  size_t size = 0;
+  rst_status status = rst_image_encode(clean, &options, &data, &size, err);
+  if (status == RST_OK) status = rst_image_decode("JPEG", data, size, NULL, degraded, err);
+  rst_free(data);
+  return status;
+}
+
 /* ---- The contact sheet --------------------------------------------------------------------- */
 
 enum { CELL = 256, GAP = 4 };

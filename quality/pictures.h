@@ -23,6 +23,10 @@ rst_status pictures_to_bytes(const rst_image *picture, rst_image **bytes, rst_er
 rst_status pictures_add_noise(const rst_image *clean, const char *name, double sigma, rst_image **noisy,
                               rst_error *err);
 
+/* What JPEG of that quality, 1 to 100, leaves of an 8-bit picture. RST_ERROR_OUTPUT (too large for JPEG),
+ * RST_ERROR_MEMORY. */
+rst_status pictures_through_jpeg(const rst_image *clean, int quality, rst_image **degraded, rst_error *err);
+
 /* A contact sheet: a grid of square cells on white, which show the middles of pictures. */
 typedef struct contact_sheet {
   rst_image *picture; /* RGB, 8 bits */

@@ -1,5 +1,5 @@
-/* quality - how well a model restores: noise is added to every picture of a folder, restormer-cli takes it
- * away, and what comes back is compared with the clean picture. */
+/* quality - how well a model restores: every picture of a folder is degraded, or comes with a degraded one,
+ * restormer-cli restores it, and what comes back is compared with the clean picture. */
 #include <errno.h>
 #include <math.h>
 #include <spawn.h>
@@ -15,43 +15,54 @@
 
 static const char USAGE[] =
     "usage: quality [options] FOLDER OUT\n"
-    "Adds Gaussian noise to every picture of FOLDER (float, neither clamped nor rounded, the same on every\n"
-    "machine), restores it with restormer-cli, and prints mean PSNR and SSIM against the clean picture; the\n"
-    "result is clamped and rounded to 8 bits first. OUT, a folder, gets pictures.csv and sheet.png.\n"
+    "Degrades every picture of FOLDER, with Gaussian noise (float, neither clamped nor rounded) and by JPEG\n"
+    "(colour 4:2:0), the same on every machine; restores it with restormer-cli; and prints mean PSNR and "
+    "SSIM\n"
+    "before and after, against the clean picture; results are clamped and rounded to 8 bits first. OUT, a\n"
+    "folder, gets pictures.csv and sheet.png.\n"
     "\n"
+    "  --pairs         FOLDER/noisy holds the degraded pictures, FOLDER/clean those of the same names\n"
     "  --cli FILE      the program to run [restormer-cli]\n"
     "  --weights FILE  manifest [the program's default]\n"
-    "  --sigmas LIST   deviations of the noise, of 255 [0,15,25,50]\n"
+    "  --sigmas LIST   deviations of the noise, of 255; 0: the clean picture; none: no noise [0,15,25,50]\n"
+    "  --jpeg LIST     qualities of JPEG, 1 to 100; none: no JPEG [10,20,40]\n"
     "  --tile N        size of the tiles in the tiled runs [256]\n"
     "  --limit N       only N of the pictures, evenly spread\n"
     "  --float32-only  no runs in bf16 and in tiles\n"
     "\n"
-    "Exit status: 1 when a clean picture (sigma 0) comes back with less than 40 dB, or bf16 is further from "
-    "float32\n"
-    "than 50 dB; otherwise that of restormer-cli.\n";
+    "Exit status: 1 when clean pictures (sigma 0) come back with less than 45 dB on average, or bf16 is\n"
+    "further from float32 than 50 dB; otherwise that of restormer-cli.\n";
 
-enum { MOST_SIGMAS = 16, SHEET_ROWS = 4, EXIT_LIMIT_NOT_MET = 1 };
-static const double LEAST_CLEAN = 40, LEAST_BF16 = 50; /* dB */
+enum { MOST_INPUTS = 16, SHEET_ROWS = 4, EXIT_LIMIT_NOT_MET = 1 };
+static const double LEAST_CLEAN = 45, LEAST_BF16 = 50; /* dB */
 
 typedef enum run_mode { FLOAT32, BF16, TILES, MODES } run_mode;
 static const char *const mode_names[MODES] = {"float32", "bf16", "tiles"};
 
+/* What the network gets of a picture. */
+typedef struct input {
+  enum { NOISE, JPEG, PAIR } kind;
+  double value; /* sigma, quality */
+} input;
+
 typedef struct settings {
   const char *cli, *weights, *tile, *folder, *out;
-  double sigmas[MOST_SIGMAS];
-  size_t sigma_count, limit;
-  bool float32_only;
+  input inputs[MOST_INPUTS];
+  size_t input_count, limit;
+  bool float32_only, pairs;
 } settings;
 
-typedef struct totals { /* of one sigma; sums over pictures but for the lowest */
-  double noisy, psnr[MODES], ssim[MODES], lowest[MODES];
+typedef struct totals { /* of one input; sums over pictures but for bf16_lowest */
+  double psnr_before, ssim_before, psnr[MODES], ssim[MODES];
   double bf16, bf16_lowest; /* PSNR of bf16 against float32 */
 } totals;
 
 typedef struct measurement {
   settings settings;
+  const char *clean_folder;
+  char *clean_of_pairs; /* the same with --pairs, owned; else NULL */
   picture_list list;
-  totals totals[MOST_SIGMAS];
+  totals totals[MOST_INPUTS];
   contact_sheet sheet;
   size_t sheet_row, sheet_column; /* of the next cell; row SIZE_MAX: this picture is not on it */
   FILE *csv;
@@ -63,13 +74,14 @@ static run_mode modes_of(const settings *s) {
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
-static bool parse_sigmas(const char *text, settings *s) {
-  s->sigma_count = 0;
-  for (const char *at = text; s->sigma_count < MOST_SIGMAS; at++) {
+/* Adds inputs of a kind, from a list with commas, or none. */
+static bool parse_inputs(const char *text, int kind, double low, double high, settings *s) {
+  if (strcmp(text, "none") == 0) return true;
+  for (const char *at = text; s->input_count < MOST_INPUTS; at++) {
     char *end;
-    const double sigma = strtod(at, &end);
-    if (end == at || !(sigma >= 0 && sigma <= 1000)) return false;
-    s->sigmas[s->sigma_count++] = sigma;
+    const double value = strtod(at, &end);
+    if (end == at || !(value >= low && value <= high)) return false;
+    s->inputs[s->input_count++] = (input){.kind = kind, .value = value};
     if (*end == '\0') return true;
     if (*end != ',') return false;
     at = end;
@@ -77,16 +89,34 @@ static bool parse_sigmas(const char *text, settings *s) {
   return false;
 }
 
+static int choose_inputs(const char *sigmas, const char *qualities, settings *s) {
+  if (s->pairs) {
+    s->inputs[s->input_count++] = (input){.kind = PAIR};
+    return RST_OK;
+  }
+  if (!parse_inputs(sigmas, NOISE, 0, 1000, s))
+    return cli_fail(PROGRAM, RST_ERROR_USAGE, "--sigmas %s: expected up to %d numbers with commas, or none",
+                    sigmas, MOST_INPUTS);
+  if (!parse_inputs(qualities, JPEG, 1, 100, s))
+    return cli_fail(PROGRAM, RST_ERROR_USAGE,
+                    "--jpeg %s: expected qualities of 1 to 100 with commas, or none", qualities);
+  for (size_t k = 0; k < s->input_count; k++)
+    if (s->inputs[k].kind == JPEG) s->inputs[k].value = floor(s->inputs[k].value);
+  return RST_OK;
+}
+
 static int parse_options(int argc, char **argv, settings *s) {
   static const struct option options[] = {{"cli", required_argument, NULL, 'c'},
                                           {"weights", required_argument, NULL, 'w'},
                                           {"tile", required_argument, NULL, 't'},
                                           {"sigmas", required_argument, NULL, 's'},
+                                          {"jpeg", required_argument, NULL, 'j'},
+                                          {"pairs", no_argument, NULL, 'p'},
                                           {"limit", required_argument, NULL, 'l'},
                                           {"float32-only", no_argument, NULL, 'f'},
                                           {0}};
   *s = (settings){.cli = "restormer-cli", .tile = "256"};
-  parse_sigmas("0,15,25,50", s);
+  const char *sigmas = "0,15,25,50", *qualities = "10,20,40";
   opterr = 0;
   for (int code; (code = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     long limit = 0;
@@ -95,9 +125,9 @@ static int parse_options(int argc, char **argv, settings *s) {
     if (code == 'w') s->weights = optarg;
     if (code == 't') s->tile = optarg;
     if (code == 'f') s->float32_only = true;
-    if (code == 's' && !parse_sigmas(optarg, s))
-      return cli_fail(PROGRAM, RST_ERROR_USAGE, "--sigmas %s: expected up to %d numbers with commas", optarg,
-                      MOST_SIGMAS);
+    if (code == 'p') s->pairs = true;
+    if (code == 's') sigmas = optarg;
+    if (code == 'j') qualities = optarg;
     if (code == 'l' && !cli_parse_long(optarg, 1, 1 << 20, &limit))
       return cli_fail(PROGRAM, RST_ERROR_USAGE, "--limit %s: expected a number of pictures", optarg);
     if (code == 'l') s->limit = (size_t)limit;
@@ -108,7 +138,7 @@ static int parse_options(int argc, char **argv, settings *s) {
   }
   s->folder = argv[optind];
   s->out = argv[optind + 1];
-  return RST_OK;
+  return choose_inputs(sigmas, qualities, s);
 }
 
 /* ---- One picture --------------------------------------------------------------------------- */
@@ -148,6 +178,23 @@ static void put_on_sheet(measurement *m, const rst_image *bytes) {
   if (m->sheet_row < m->sheet.rows) contact_sheet_put(&m->sheet, m->sheet_row, m->sheet_column++, bytes);
 }
 
+static bool is_clean(input in) {
+  return in.kind == NOISE && in.value == 0;
+}
+
+/* The name of an input: "sigma 25", "JPEG 10", "noisy". */
+static const char *label(input in, char text[32]) {
+  if (in.kind == PAIR) return "noisy";
+  snprintf(text, 32, "%s %g", in.kind == JPEG ? "JPEG" : "sigma", in.value);
+  return text;
+}
+
+static void write_line(measurement *m, const char *name, size_t k, const char *mode,
+                       const rst_difference *d) {
+  char text[32];
+  fprintf(m->csv, "%s,%s,%s,%.4f,%.5f\n", name, label(m->settings.inputs[k], text), mode, d->psnr, d->ssim);
+}
+
 /* Compares the result in `path` with the clean picture, and in bf16 with the one of float32, which is left in
  * `*exact`. */
 static rst_status judge(measurement *m, const char *name, size_t k, run_mode mode, const char *path,
@@ -161,9 +208,8 @@ static rst_status judge(measurement *m, const char *name, size_t k, run_mode mod
   if (status == RST_OK) {
     t->psnr[mode] += d.psnr;
     t->ssim[mode] += d.ssim;
-    t->lowest[mode] = fmin(t->lowest[mode], d.psnr);
-    fprintf(m->csv, "%s,%g,%s,%.4f,%.5f\n", name, m->settings.sigmas[k], mode_names[mode], d.psnr, d.ssim);
-    if (mode == FLOAT32 && m->settings.sigmas[k] > 0) put_on_sheet(m, bytes);
+    write_line(m, name, k, mode_names[mode], &d);
+    if (mode == FLOAT32 && !is_clean(m->settings.inputs[k])) put_on_sheet(m, bytes);
   }
   if (status == RST_OK && mode == BF16) {
     status = rst_image_compare(*exact, restored, &d, err);
@@ -179,27 +225,45 @@ static rst_status judge(measurement *m, const char *name, size_t k, run_mode mod
   return status;
 }
 
-/* Makes the noisy picture and writes it to `path`. */
+/* Makes or reads the degraded picture. */
+static rst_status make_input(const measurement *m, const char *name, input in, const rst_image *clean,
+                             rst_image **degraded, rst_error *err) {
+  if (in.kind == NOISE) return pictures_add_noise(clean, name, in.value, degraded, err);
+  if (in.kind == JPEG) return pictures_through_jpeg(clean, (int)in.value, degraded, err);
+  char *folder = join(m->settings.folder, "noisy"), *path = join(folder, name);
+  rst_image *picture = NULL;
+  rst_status status = rst_image_read(path, NULL, &picture, err);
+  if (status == RST_OK) status = pictures_to_bytes(picture, degraded, err);
+  rst_image_free(picture);
+  free(path);
+  free(folder);
+  return status;
+}
+
+/* Writes the degraded picture to `path`. */
 static rst_status degrade(measurement *m, const char *name, size_t k, const rst_image *clean,
                           const char *path, rst_error *err) {
-  rst_image *noisy = NULL, *bytes = NULL;
+  rst_image *degraded = NULL, *bytes = NULL;
   rst_difference d = {0};
-  const double sigma = m->settings.sigmas[k];
-  rst_status status = pictures_add_noise(clean, name, sigma, &noisy, err);
-  if (status == RST_OK) status = rst_image_write(path, noisy, NULL, err);
-  if (status == RST_OK) status = rst_image_compare(clean, noisy, &d, err);
-  if (status == RST_OK) status = pictures_to_bytes(noisy, &bytes, err);
-  if (status == RST_OK && sigma > 0) put_on_sheet(m, bytes);
-  m->totals[k].noisy += d.psnr;
+  rst_status status = make_input(m, name, m->settings.inputs[k], clean, &degraded, err);
+  if (status == RST_OK) status = rst_image_write(path, degraded, NULL, err);
+  if (status == RST_OK) status = rst_image_compare(clean, degraded, &d, err);
+  if (status == RST_OK) status = pictures_to_bytes(degraded, &bytes, err);
+  if (status == RST_OK) {
+    m->totals[k].psnr_before += d.psnr;
+    m->totals[k].ssim_before += d.ssim;
+    write_line(m, name, k, "before", &d);
+    if (!is_clean(m->settings.inputs[k])) put_on_sheet(m, bytes);
+  }
   rst_image_free(bytes);
-  rst_image_free(noisy);
+  rst_image_free(degraded);
   return status;
 }
 
 static int measure_at(measurement *m, const char *name, size_t k, const rst_image *clean) {
   rst_error err;
   rst_image *exact = NULL;
-  char *noisy = join(m->settings.out, "noisy.pfm"), *restored = join(m->settings.out, "restored.pfm");
+  char *noisy = join(m->settings.out, "degraded.pfm"), *restored = join(m->settings.out, "restored.pfm");
   rst_status failure = degrade(m, name, k, clean, noisy, &err);
   int status = cli_exit_status(failure);
   for (run_mode mode = 0; mode < modes_of(&m->settings) && status == 0; mode++) {
@@ -220,14 +284,14 @@ static int measure_at(measurement *m, const char *name, size_t k, const rst_imag
 static int measure_picture(measurement *m, const char *name) {
   rst_error err;
   rst_image *picture = NULL, *clean = NULL;
-  char *path = join(m->settings.folder, name);
+  char *path = join(m->clean_folder, name);
   rst_status failure = rst_image_read(path, NULL, &picture, &err);
   free(path);
   if (failure == RST_OK) failure = pictures_to_bytes(picture, &clean, &err);
   if (failure != RST_OK) cli_fail_error(PROGRAM, failure, &err);
   int status = cli_exit_status(failure);
   m->sheet_column = 0;
-  for (size_t k = 0; k < m->settings.sigma_count && status == 0; k++) status = measure_at(m, name, k, clean);
+  for (size_t k = 0; k < m->settings.input_count && status == 0; k++) status = measure_at(m, name, k, clean);
   if (status == 0) put_on_sheet(m, clean);
   rst_image_free(clean);
   rst_image_free(picture);
@@ -242,15 +306,16 @@ static void print_table(const measurement *m, size_t count) {
   const bool all = !s->float32_only;
   char tiles[32];
   snprintf(tiles, sizeof tiles, "tiles of %s", s->tile);
-  printf("Pictures: %zu; noise: Gaussian; means of PSNR (dB) and SSIM\n\n", count);
-  printf("         noisy%17s", "float32");
+  printf("Pictures: %zu; means of PSNR (dB) and SSIM\n\n", count);
+  printf("                   before          float32");
   if (all) printf("%17s%17s%23s", "bf16", tiles, "bf16 against float32");
-  printf("\nsigma     PSNR");
+  printf("\n              PSNR    SSIM");
   for (run_mode mode = 0; mode < modes_of(s); mode++) printf("     PSNR    SSIM");
   printf("%s\n", all ? "      mean PSNR  lowest" : "");
-  for (size_t k = 0; k < s->sigma_count; k++) {
+  for (size_t k = 0; k < s->input_count; k++) {
     const totals *t = &m->totals[k];
-    printf("%5g  %7.2f", s->sigmas[k], t->noisy / n);
+    char text[32];
+    printf("%-9s  %7.2f  %.4f", label(s->inputs[k], text), t->psnr_before / n, t->ssim_before / n);
     for (run_mode mode = 0; mode < modes_of(s); mode++)
       printf("  %7.2f  %.4f", t->psnr[mode] / n, t->ssim[mode] / n);
     if (all) printf("  %13.2f %7.2f", t->bf16 / n, t->bf16_lowest);
@@ -258,21 +323,21 @@ static void print_table(const measurement *m, size_t count) {
   }
 }
 
-static int check_limits(const measurement *m) {
+static int check_limits(const measurement *m, size_t count) {
   bool met = true;
-  for (size_t k = 0; k < m->settings.sigma_count; k++) {
+  for (size_t k = 0; k < m->settings.input_count; k++) {
     const totals *t = &m->totals[k];
-    for (run_mode mode = 0; mode < modes_of(&m->settings) && m->settings.sigmas[k] == 0; mode++)
-      if (!(t->lowest[mode] >= LEAST_CLEAN)) {
+    for (run_mode mode = 0; mode < modes_of(&m->settings) && is_clean(m->settings.inputs[k]); mode++)
+      if (!(t->psnr[mode] / (double)count >= LEAST_CLEAN)) {
         met = false;
-        cli_print_line(stderr, PROGRAM ": clean pictures, %s: lowest PSNR %.2f dB, expected at least %g",
-                       mode_names[mode], t->lowest[mode], LEAST_CLEAN);
+        cli_print_line(stderr, PROGRAM ": clean pictures, %s: mean PSNR %.2f dB, expected at least %g",
+                       mode_names[mode], t->psnr[mode] / (double)count, LEAST_CLEAN);
       }
+    char text[32];
     if (!(t->bf16_lowest >= LEAST_BF16)) {
       met = false;
-      cli_print_line(stderr,
-                     PROGRAM ": sigma %g, bf16 against float32: lowest PSNR %.2f dB, expected at least %g",
-                     m->settings.sigmas[k], t->bf16_lowest, LEAST_BF16);
+      cli_print_line(stderr, PROGRAM ": %s, bf16 against float32: lowest PSNR %.2f dB, expected at least %g",
+                     label(m->settings.inputs[k], text), t->bf16_lowest, LEAST_BF16);
     }
   }
   return met ? 0 : EXIT_LIMIT_NOT_MET;
@@ -282,7 +347,7 @@ static int measure(measurement *m) {
   const settings *s = &m->settings;
   const size_t count = s->limit > 0 && s->limit < m->list.count ? s->limit : m->list.count;
   int status = RST_OK;
-  fputs("picture,sigma,mode,psnr,ssim\n", m->csv);
+  fputs("picture,input,mode,psnr,ssim\n", m->csv);
   for (size_t i = 0, row = 0; i < count && status == 0; i++) {
     const bool on_sheet = row < m->sheet.rows && i == row * count / m->sheet.rows;
     m->sheet_row = on_sheet ? row++ : SIZE_MAX;
@@ -298,19 +363,18 @@ static int measure(measurement *m) {
   if (written != RST_OK) return cli_fail_error(PROGRAM, written, &err);
   print_table(m, count);
   fflush(stdout); /* before what stderr says of it */
-  return check_limits(m);
+  return check_limits(m, count);
 }
 
 /* Opens what the measurement writes. */
 static int start(measurement *m) {
   rst_error err;
-  rst_status status = pictures_list(m->settings.folder, &m->list, &err);
+  if (m->settings.pairs) m->clean_of_pairs = join(m->settings.folder, "clean");
+  m->clean_folder = m->settings.pairs ? m->clean_of_pairs : m->settings.folder;
+  rst_status status = pictures_list(m->clean_folder, &m->list, &err);
   size_t columns = 1; /* the clean picture */
-  for (size_t k = 0; k < m->settings.sigma_count; k++) columns += m->settings.sigmas[k] > 0 ? 2 : 0;
-  for (size_t k = 0; k < m->settings.sigma_count; k++) {
-    m->totals[k].bf16_lowest = INFINITY;
-    for (run_mode mode = 0; mode < MODES; mode++) m->totals[k].lowest[mode] = INFINITY;
-  }
+  for (size_t k = 0; k < m->settings.input_count; k++) columns += is_clean(m->settings.inputs[k]) ? 0 : 2;
+  for (size_t k = 0; k < m->settings.input_count; k++) m->totals[k].bf16_lowest = INFINITY;
   size_t rows = m->list.count < SHEET_ROWS ? m->list.count : SHEET_ROWS;
   if (m->settings.limit > 0 && m->settings.limit < rows) rows = m->settings.limit;
   if (status == RST_OK) status = contact_sheet_create(rows, columns, &m->sheet, &err);
@@ -332,5 +396,6 @@ int main(int argc, char **argv) {
     status = cli_fail(PROGRAM, RST_ERROR_OUTPUT, "%s: pictures.csv cannot be written", m.settings.out);
   rst_image_free(m.sheet.picture);
   pictures_free(&m.list);
+  free(m.clean_of_pairs);
   return cli_finish_stdout(PROGRAM, status);
 }

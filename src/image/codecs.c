@@ -12,47 +12,60 @@
 #define F32 (1u << RST_SAMPLE_F32)
 
 #define BIT(kind) (1u << RST_METADATA_##kind)
-#define PNG_METADATA                                                                                         \
+#define PNG_METADATA \
   (BIT(ICC) | BIT(EXIF) | BIT(XMP) | BIT(SRGB) | BIT(GAMA) | BIT(CHRM) | BIT(CICP) | BIT(PHYS) | BIT(TEXT))
 #define JPEG_METADATA (BIT(ICC) | BIT(EXIF) | BIT(XMP) | BIT(PHYS) | BIT(TEXT))
 
 /* Formats that a build can do without. */
 #ifdef RST_HAVE_tiff
+#define HAVE_TIFF true
 #define TIFF_READ rst_tiff_read
 #define TIFF_WRITE rst_tiff_write
 #else
+#define HAVE_TIFF false
 #define TIFF_READ NULL
 #define TIFF_WRITE NULL
 #endif
 #ifdef RST_HAVE_webp
+#define HAVE_WEBP true
 #define WEBP_READ rst_webp_read
 #define WEBP_WRITE rst_webp_write
 #else
+#define HAVE_WEBP false
 #define WEBP_READ NULL
 #define WEBP_WRITE NULL
 #endif
 #ifdef RST_HAVE_heif
+#define HAVE_HEIF true
 #define HEIF_READ rst_heif_read
 #else
+#define HAVE_HEIF false
 #define HEIF_READ NULL
 #endif
 
 const rst_codec rst_codecs[] = {
-    {{"png", "PNG", ".png", true, true, U8 | U16, 0x7fffffff, true, PNG_METADATA}, rst_png_read, rst_png_write, 0},
-    {{"jpeg", "JPEG", ".jpg .jpeg", true, true, U8, 65500, false, JPEG_METADATA}, rst_jpeg_read, rst_jpeg_write, 0},
+    {{"png", "PNG", ".png", true, true, U8 | U16, 0x7fffffff, true, PNG_METADATA},
+     rst_png_read,
+     rst_png_write,
+     0},
+    {{"jpeg", "JPEG", ".jpg .jpeg", true, true, U8, 65500, false, JPEG_METADATA},
+     rst_jpeg_read,
+     rst_jpeg_write,
+     0},
     {{"bmp", "BMP", ".bmp", true, true, U8, INT32_MAX, true, 0}, rst_bmp_read, rst_bmp_write, UINT32_MAX},
     {{"tga", "TGA", ".tga", true, true, U8, 65535, true, 0}, rst_tga_read, rst_tga_write, 0},
     {{"pnm", "PNM", ".pnm .ppm .pgm .pbm", true, false, U8 | U16, 0, false, 0}, rst_pnm_read, NULL, 0},
     {{"pfm", "PFM", ".pfm", true, true, F32, SIZE_MAX, false, 0}, rst_pfm_read, rst_pfm_write, 0},
-    {{"tiff", "TIFF", ".tif .tiff", TIFF_READ != NULL, TIFF_WRITE != NULL, U8 | U16 | F32, INT32_MAX, true, BIT(ICC) | BIT(XMP) | BIT(PHYS)},
+    {{"tiff", "TIFF", ".tif .tiff", HAVE_TIFF, HAVE_TIFF, U8 | U16 | F32, INT32_MAX, true,
+      BIT(ICC) | BIT(XMP) | BIT(PHYS)},
      TIFF_READ,
      TIFF_WRITE,
      0},
-    {{"webp", "WebP", ".webp", WEBP_READ != NULL, WEBP_WRITE != NULL, U8, 16383, true, BIT(ICC) | BIT(EXIF) | BIT(XMP)},
+    {{"webp", "WebP", ".webp", HAVE_WEBP, HAVE_WEBP, U8, 16383, true, BIT(ICC) | BIT(EXIF) | BIT(XMP)},
      WEBP_READ,
      WEBP_WRITE,
      0},
-    {{"heif", "HEIF", ".heic .heif .avif", HEIF_READ != NULL, false, U8 | U16, 0, false, 0}, HEIF_READ, NULL, 0},
+    {{"heif", "HEIF", ".heic .heif .avif", HAVE_HEIF, false, U8 | U16, 0, false, 0}, HEIF_READ, NULL, 0},
 };
 const size_t rst_codec_count = sizeof rst_codecs / sizeof rst_codecs[0];
 
@@ -138,7 +151,8 @@ rst_status rst_image_output_format(const char *path, const rst_image_write_optio
   rst_image_write_options_init(&o);
   rst_status status = rst_options_read(&o, sizeof o, options, "rst_image_write_options", err);
   if (status != RST_OK) return status;
-  const rst_image_format *found = o.format == NULL ? rst_image_format_of(path) : rst_image_format_named(o.format);
+  const rst_image_format *found =
+      o.format == NULL ? rst_image_format_of(path) : rst_image_format_named(o.format);
   if (found == NULL && o.format != NULL)
     return rst_fail(err, RST_ERROR_USAGE, "%s: unknown format %s, expected that of %s", path, o.format,
                     ending_list(list));
@@ -162,7 +176,8 @@ rst_status rst_image_output_format(const char *path, const rst_image_write_optio
 rst_sample rst_image_output_sample(const rst_image_format *format, const rst_image_write_options *options,
                                    rst_sample input) {
   int depth = options == NULL ? 0 : options->depth;
-  if ((format->samples & (U8 | U16)) == 0 || (depth == 32 && (format->samples & F32) != 0)) return RST_SAMPLE_F32;
+  if ((format->samples & (U8 | U16)) == 0 || (depth == 32 && (format->samples & F32) != 0))
+    return RST_SAMPLE_F32;
   bool wide = depth == 0 ? input != RST_SAMPLE_U8 : depth > 8;
   return wide && (format->samples & U16) != 0 ? RST_SAMPLE_U16 : RST_SAMPLE_U8;
 }
