@@ -298,7 +298,7 @@ def real_patch(clean, dice, camera_share, gaussian_share, jpeg_share, grey_share
     return clean.clone()
 
 
-def real(clean, generator, camera_share=0.44, gaussian_share=0.15, jpeg_share=0.37, grey_share=0.35):
+def real(clean, generator, camera_share=0.38, gaussian_share=0.25, jpeg_share=0.34, grey_share=0.35):
     """Camera noise, Gaussian noise, JPEG, and a few patches with nothing done to them."""
     dice = Dice(generator)
     return torch.cat([real_patch(clean[i:i + 1], dice, camera_share, gaussian_share, jpeg_share, grey_share)

@@ -14,8 +14,12 @@ import numpy as np
 import torch
 
 LICENSE = "CC-BY-SA-4.0"
-SOURCE = ("Trained by this project from scratch on photographs of the CID22 training set (Cloudinary, CC BY-SA 4.0), the "
-          "CLIC 2025 validation set (Unsplash License) and the GB82 image set (CC0)")
+PHOTOGRAPHS = ("photographs of the CID22 training set (Cloudinary, CC BY-SA 4.0), the CLIC 2025 validation set (Unsplash "
+               "License) and the GB82 image set (CC0)")
+WALLPAPERS = ("and on 40 wallpapers of budgie-backgrounds (CC0), Solus (CC BY-SA 4.0, CC BY 4.0, public domain), UBports (CC BY 4.0, "
+              "CC BY-SA 4.0, CC0) and Lomiri (Kleiber by Lukas Baubkus, CC BY-SA 3.0)")
+SOURCES = {"real": f"Trained by this project, on from its model denoise, on {PHOTOGRAPHS}, {WALLPAPERS}"}     # by kind of degradation
+SOURCE = f"Trained by this project from scratch on {PHOTOGRAPHS}"
 
 
 def write_safetensors(path, tensors, dtype):
@@ -52,7 +56,7 @@ def main():
         data = file.read()
     manifest = {
         "format": "restormer-weights", "version": 1, "name": config["name"], "task": config["task"], "license": LICENSE,
-        "source": SOURCE + (f"; {arguments.note}" if arguments.note else ""), "model": config["model"],
+        "source": SOURCES.get(config["degradation"]["kind"], SOURCE) + (f"; {arguments.note}" if arguments.note else ""), "model": config["model"],
         "files": [{"path": os.path.basename(data_path), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}],
     }
     with open(arguments.out, "w", encoding="utf-8") as file:
