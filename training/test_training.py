@@ -112,7 +112,8 @@ class Kernels(unittest.TestCase):
         grad = torch.randn_like(x)
         fast = run(x, grad)
         available, fast_cpu.available = fast_cpu.available, lambda: False
-        plain = run(x.float(), grad.float())
+        with torch.autocast("cpu", enabled=False):
+            plain = run(x.float(), grad.float())
         fast_cpu.available = available
         for a, b in zip(fast, plain):
             self.assertLess(((a.float() - b).norm() / b.norm()).item(), tolerance)
@@ -123,8 +124,9 @@ class Kernels(unittest.TestCase):
         torch.manual_seed(0)
         shapes = ((24, "BiasFree", 3, 16, 20), (48, "WithBias", 5, 8, 64), (96, "BiasFree", 2, 6, 10), (16, "WithBias", 1, 7, 9))
         for channels, kind, n, h, w in shapes:
-            # where no kernel multiplies bfloat16, autocast's own errors are what is left
-            for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 0.02 if fused_type() == torch.bfloat16 else 0.1)):
+            # where no fused kernel takes bfloat16, as with attention of 24 channels, it is autocast whose errors are seen
+            fused = fused_type() == torch.bfloat16 and channels != 24
+            for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 0.03 if fused else 0.1)):
                 for attention in ("mdta", "none"):
                     block = TransformerBlock(channels, channels // 8, tiny(layer_norm=kind, ffn_expansion_factor=2.0), attention)
                     block.to(memory_format=torch.channels_last)
