@@ -6,7 +6,7 @@
 
 #include "restormer.h"
 
-#define MODELS_DEFAULT "denoise" /* of those that come with restormer-cli */
+#define MODELS_DEFAULT "photo" /* of those that come with restormer-cli */
 
 /* Sets *path (free it with free()) to the manifest that --weights NAME means; with NULL what
  * $RESTORMER_WEIGHTS names, else MODELS_DEFAULT. A NAME that is a file, or has a slash, is a path; otherwise

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models.h"
 #include "programs/common/cli.h"
 #include "progress.h"
 
@@ -134,7 +135,7 @@ static const cli_option table[] = {
              "folders of "
              "$RESTORMER_WEIGHTS_PATH, in $XDG_DATA_HOME/restormer (~/.local/share/restormer) or among those "
              "that come "
-             "with restormer-cli. Default: $RESTORMER_WEIGHTS, else denoise."},
+             "with restormer-cli. Default: $RESTORMER_WEIGHTS, else " MODELS_DEFAULT "."},
     {"list-weights", 0, .kind = CLI_FLAG, AT(list_weights),
      .help = "List the weights that are found by their names, with parameters, type, path and task."},
     {"right", 0, .argument = "IMAGE", .kind = CLI_FILE, AT(right),

@@ -15,12 +15,14 @@ done
 echo '--- samples: 20.3 and 15.3 dB before'
 folder=$PWD
 (cd / && restormer-cli -q "$DATA/cat-noise25.png" "$folder/cat.pfm")
+restormer-cli -q -w denoise "$DATA/cat-noise25.png" denoised.png
 restormer-cli -q "$DATA/coffee-noise50.png" coffee.png
 at_least 30.9 "$DATA/cat.png" cat.pfm
-at_least 25.6 "$DATA/coffee.png" coffee.png
+at_least 30.9 "$DATA/cat.png" denoised.png
+at_least 26.2 "$DATA/coffee.png" coffee.png
 
 echo '--- a noisy photograph: 25.0 dB before'
-restormer-cli -q -w "$weights/photo.json" "$DATA/astronaut-camera.jpg" astronaut.png
+restormer-cli -q "$DATA/astronaut-camera.jpg" astronaut.png
 at_least 30.6 "$DATA/astronaut.png" astronaut.png
 
 echo '--- bf16'
@@ -29,7 +31,7 @@ at_least 50 cat.pfm bf16.pfm
 
 echo '--- clean pictures'
 restormer-cli -q "$DATA/cat.png" clean.png
-at_least 40 "$DATA/cat.png" clean.png
+at_least 45 "$DATA/cat.png" clean.png
 
 echo '--- a grey picture: 20.3 dB before'
 restormer-cli -q -w "$identity" "$DATA/cat.png" cat.bmp # 54 bytes, then blue, green and red; rows without padding

@@ -23,7 +23,7 @@ mkdir -p place/bin place/share/restormer-cli/weights elsewhere
 cp "$BUILD_DIR/restormer-cli" place/bin
 try place/bin/restormer-cli in.png other.png 2>&1 | sed 's/looked for in: .*)/looked for in: PLACES)/'
 env RESTORMER_WEIGHTS= place/bin/restormer-cli in.png other.png 2>&1 | tr ' ' '\n' | grep -o 'place/bin/.*share/.*weights' | head -n 1
-cp "$identity" place/share/restormer-cli/weights/denoise.json
+cp "$identity" place/share/restormer-cli/weights/photo.json
 try place/bin/restormer-cli in.png other.png
 ln -s ../place/bin/restormer-cli elsewhere/tool
 (cd elsewhere && try ./tool ../in.png ../another.png && PATH=$PWD:$PATH && try tool ../in.png ../third.png)
@@ -49,7 +49,7 @@ try env XDG_DATA_HOME="$PWD/data" restormer-cli -w far in.png named.png
 
 echo '--- listed'
 try env RESTORMER_WEIGHTS_PATH="second" XDG_DATA_HOME="$PWD/data" place/bin/restormer-cli --list-weights | sed "s|$PWD/||"
-rm place/share/restormer-cli/weights/denoise.json
+rm place/share/restormer-cli/weights/photo.json
 restormer-cli --list-weights | grep -c '^denoise  *[0-9.]* M .*denoise.json'
 restormer-cli --list-weights >/dev/full
 echo "exit $?"
