@@ -54,7 +54,9 @@ cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 have         = $(shell $(PKG_CONFIG) --exists '$(1)' 2>/dev/null && echo $(2))
 FORMATS     ?= $(call have,libtiff-4 >= 4.5,tiff) $(call have,libwebp libwebpmux,webp) $(call have,libheif >= 1.12,heif)
 FORMAT_PACKAGES := $(patsubst tiff,libtiff-4,$(patsubst heif,libheif,$(subst webp,libwebp libwebpmux,$(FORMATS))))
-FORMAT_LIBS := $(if $(strip $(FORMATS)),$(shell $(PKG_CONFIG) --libs $(FORMAT_PACKAGES)))
+# libheif is loaded by the first file that needs it (src/image/heif.c): the video decoders behind it cost every run memory.
+LINKED_PACKAGES := $(filter-out libheif,$(FORMAT_PACKAGES))
+FORMAT_LIBS := $(if $(LINKED_PACKAGES),$(shell $(PKG_CONFIG) --libs $(LINKED_PACKAGES))) $(if $(filter heif,$(FORMATS)),-ldl)
 LIBS        := $(call libs,libcjson,-lcjson) $(call libs,libzip,-lzip) $(call libs,libjpeg,-ljpeg) $(call libs,zlib,-lz) $(FORMAT_LIBS) -lm
 LIB_CFLAGS  := $(call cflags,libcjson) $(call cflags,libzip libjpeg zlib) $(if $(strip $(FORMATS)),$(call cflags,$(FORMAT_PACKAGES)))
 # Decoding in a process without rights (src/sandbox), where there is libseccomp.

@@ -38,34 +38,40 @@
 #ifdef RST_HAVE_heif
 #define HAVE_HEIF true
 #define HEIF_READ rst_heif_read
+#define HEIF_PREPARE rst_heif_prepare
 #else
 #define HAVE_HEIF false
 #define HEIF_READ NULL
+#define HEIF_PREPARE NULL
 #endif
 
 const rst_codec rst_codecs[] = {
     {{"png", "PNG", ".png", true, true, U8 | U16, 0x7fffffff, true, PNG_METADATA},
      rst_png_read,
      rst_png_write,
-     0},
+     0,
+     NULL},
     {{"jpeg", "JPEG", ".jpg .jpeg", true, true, U8, 65500, false, JPEG_METADATA},
      rst_jpeg_read,
      rst_jpeg_write,
-     0},
-    {{"bmp", "BMP", ".bmp", true, true, U8, INT32_MAX, true, 0}, rst_bmp_read, rst_bmp_write, UINT32_MAX},
-    {{"tga", "TGA", ".tga", true, true, U8, 65535, true, 0}, rst_tga_read, rst_tga_write, 0},
-    {{"pnm", "PNM", ".pnm .ppm .pgm .pbm", true, false, U8 | U16, 0, false, 0}, rst_pnm_read, NULL, 0},
-    {{"pfm", "PFM", ".pfm", true, true, F32, SIZE_MAX, false, 0}, rst_pfm_read, rst_pfm_write, 0},
+     0,
+     NULL},
+    {{"bmp", "BMP", ".bmp", true, true, U8, INT32_MAX, true, 0}, rst_bmp_read, rst_bmp_write, UINT32_MAX, NULL},
+    {{"tga", "TGA", ".tga", true, true, U8, 65535, true, 0}, rst_tga_read, rst_tga_write, 0, NULL},
+    {{"pnm", "PNM", ".pnm .ppm .pgm .pbm", true, false, U8 | U16, 0, false, 0}, rst_pnm_read, NULL, 0, NULL},
+    {{"pfm", "PFM", ".pfm", true, true, F32, SIZE_MAX, false, 0}, rst_pfm_read, rst_pfm_write, 0, NULL},
     {{"tiff", "TIFF", ".tif .tiff", HAVE_TIFF, HAVE_TIFF, U8 | U16 | F32, INT32_MAX, true,
       BIT(ICC) | BIT(XMP) | BIT(PHYS)},
      TIFF_READ,
      TIFF_WRITE,
-     0},
+     0,
+     NULL},
     {{"webp", "WebP", ".webp", HAVE_WEBP, HAVE_WEBP, U8, 16383, true, BIT(ICC) | BIT(EXIF) | BIT(XMP)},
      WEBP_READ,
      WEBP_WRITE,
-     0},
-    {{"heif", "HEIF", ".heic .heif .avif", HAVE_HEIF, false, U8 | U16, 0, false, 0}, HEIF_READ, NULL, 0},
+     0,
+     NULL},
+    {{"heif", "HEIF", ".heic .heif .avif", HAVE_HEIF, false, U8 | U16, 0, false, 0}, HEIF_READ, NULL, 0, HEIF_PREPARE},
 };
 const size_t rst_codec_count = sizeof rst_codecs / sizeof rst_codecs[0];
 

@@ -109,6 +109,7 @@ rst_status rst_pfm_read(const rst_source *source, rst_image *image);
 rst_status rst_tiff_read(const rst_source *source, rst_image *image);
 rst_status rst_webp_read(const rst_source *source, rst_image *image);
 rst_status rst_heif_read(const rst_source *source, rst_image *image);
+void rst_heif_prepare(void);
 
 /* TGA files have no magic number: whether this may be the header of one. */
 bool rst_tga_plausible(const uint8_t *data, size_t size);
@@ -164,6 +165,7 @@ typedef struct rst_codec {
   rst_reader read; /* NULL: not read (by this build) */
   rst_writer write;
   uint64_t most_bytes; /* of the pixels of a written file; 0: no limit */
+  void (*prepare)(void); /* opens what reading needs beside the file, before the process gives up its rights; or NULL */
 } rst_codec;
 
 extern const rst_codec rst_codecs[];

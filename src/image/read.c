@@ -76,13 +76,23 @@ static bool is_damaged_png(const rst_source *source) {
   return false;
 }
 
+/* NULL: the file begins as none of them. */
+static const signature *signature_of(const rst_source *source) {
+  for (size_t i = 0; i < sizeof signatures / sizeof signatures[0]; i++)
+    if (matches(&signatures[i], source)) return &signatures[i];
+  return NULL;
+}
+
+static const rst_codec *codec_of(const signature *s) {
+  return s == NULL || s->codec == NULL ? NULL : (const rst_codec *)rst_image_format_named(s->codec);
+}
+
 static rst_status read_pixels(const rst_source *source, rst_image *image) {
   char list[RST_FORMAT_LIST];
   if (source->size == 0) return rst_source_fail(source, "is empty");
-  for (size_t i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
-    const signature *s = &signatures[i];
-    if (!matches(s, source)) continue;
-    const rst_codec *codec = s->codec == NULL ? NULL : (const rst_codec *)rst_image_format_named(s->codec);
+  const signature *s = signature_of(source);
+  if (s != NULL) {
+    const rst_codec *codec = codec_of(s);
     if (codec != NULL && codec->read != NULL) return codec->read(source, image);
     return rst_source_fail(source, "is %s file, %sexpected %s", s->format,
                            codec == NULL ? "" : "which this build does not read, ", rst_format_list(list));
@@ -123,6 +133,8 @@ static rst_status decode(const char *name, const void *data, size_t size, const 
   rst_image *made = rst_alloc_zeroed(1, sizeof *made);
   if (made == NULL) return rst_fail_memory(err, name);
   const bool isolated = options->sandbox && rst_sandbox_available();
+  const rst_codec *codec = codec_of(signature_of(&source));
+  if (isolated && codec != NULL && codec->prepare != NULL) codec->prepare();
   rst_status status =
       isolated ? rst_source_read_isolated(&source, made) : rst_source_read(&source, made);
   if (status == RST_OK)

@@ -156,7 +156,7 @@ bool cli_parse_size(const char *text, size_t max, size_t *width, size_t *height)
 }
 
 uint64_t cli_memory_in_all(uint64_t plan_bytes, uint64_t picture_bytes) {
-  enum { PROGRAM_BYTES = 3 << 20 };
+  enum { PROGRAM_BYTES = 4 << 20 }; /* code and data of the libraries, measured */
   const uint64_t rest = picture_bytes + PROGRAM_BYTES;
   return plan_bytes > UINT64_MAX - rest ? UINT64_MAX : plan_bytes + rest;
 }

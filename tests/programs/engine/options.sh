@@ -21,5 +21,5 @@ echo '--- what does not fit the model (4 levels: multiples of 8)'
 "$make_model" model.json
 try restormer-cli -w model.json --tile 12 in.png out.png
 try restormer-cli -w model.json --window 7 in.png out.png
-try restormer-cli -w model.json --max-memory 3500K in.png out.png 2>&1 | sed "s/take [0-9]* MB/take N MB/"
+try restormer-cli -w model.json --max-memory 4524K in.png out.png 2>&1 | sed "s/take [0-9]* MB/take N MB/"
 ls -A

@@ -2,9 +2,9 @@
 
 top=$TESTS/..
 
-# make BUILD=... without what the make around the tests has said of jobs.
+# make BUILD=... without what the make around the tests has said of jobs and sanitizers.
 build() {
-  MAKEFLAGS='' MAKELEVEL='' make --no-print-directory -s -C "$top" "$@"
+  MAKEFLAGS='' MAKELEVEL='' SANITIZE='' make --no-print-directory -s -C "$top" "$@"
 }
 
 # As a distribution installs, into ./root, what has been built (and is not built again, with whatever flags).
