@@ -194,12 +194,13 @@ rst_status rst_image_check_output(const char *path, const rst_image_write_option
                                   size_t height, int channels, rst_error *err);
 
 /* Writes. Samples are clamped, scaled and rounded to what the file holds; PFM holds F32 and the others scaled to
- * 0..1. Without alpha in the format, the picture is put on the background. The file appears whole or not at all: it is written beside `path` and renamed.
+ * 0..1. Without alpha in the format, the picture is put on the background. The file appears whole or not at all:
+ * it is written beside `path` and renamed.
  * RST_ERROR_OUTPUT, RST_ERROR_USAGE, RST_ERROR_MEMORY or RST_CANCELLED. */
-rst_status rst_image_write(const char *path, const rst_image *image, const rst_image_write_options *options,
+rst_status rst_image_write(const char *path, const rst_image *image, const rst_image_write_options *given,
                            rst_error *err);
-/* The same into memory, to be freed with rst_free; options->format is needed. */
-rst_status rst_image_encode(const rst_image *image, const rst_image_write_options *options, void **data,
+/* The same into memory, to be freed with rst_free; given->format is needed. */
+rst_status rst_image_encode(const rst_image *image, const rst_image_write_options *given, void **data,
                             size_t *size, rst_error *err);
 void rst_free(void *memory); /* what the library has handed out as bytes; NULL is allowed */
 

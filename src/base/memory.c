@@ -19,8 +19,8 @@ void *rst_alloc_zeroed(size_t count, size_t size) {
   return p;
 }
 
-void rst_free(void *p) {
-  free(p);
+void rst_free(void *memory) {
+  free(memory);
 }
 
 void *rst_place_take(rst_place *place, size_t bytes) {

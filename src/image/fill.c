@@ -42,11 +42,11 @@ rst_image *rst_image_fill_hidden(const rst_image *image) {
   for (size_t i = 0; i < count; i++)
     steps[i] = rst_image_value(image, i * channels + channels - 1) > 0 ? 0 : UINT32_MAX;
   /* From above and the left, then from below and the right: two sweeps find all shortest ways. */
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; width > 0 && i < count; i++) {
     if (i >= width) take(&f, i, i - width);
     if (i % width > 0) take(&f, i, i - 1);
   }
-  for (size_t i = count; i-- > 0;) {
+  for (size_t i = count; width > 0 && i-- > 0;) {
     if (i + width < count) take(&f, i, i + width);
     if (i % width + 1 < width) take(&f, i, i + 1);
   }

@@ -44,7 +44,7 @@
 enum { EXIF_OFFSET = 4 /* bytes that say where, behind them, the TIFF structure begins */ };
 
 typedef struct library {
-#define FIELD(name) __typeof__(name) *name;
+#define FIELD(name) __typeof__(name) *name; /* NOLINT(bugprone-macro-parentheses): a declaration */
   CALLS(FIELD)
 #undef FIELD
 } library;

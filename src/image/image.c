@@ -162,7 +162,7 @@ void rst_image_row(const rst_image *image, size_t y, rst_sample type, const uint
   const size_t colors = channels - 1;
   uint8_t *to = row;
   for (size_t x = 0; x < image->width; x++, from += channels * size, to += colors * rst_sample_size(type)) {
-    float pixel[4], out[3];
+    float pixel[4] = {0}, out[3];
     rst_convert_samples(from, image->sample, 1, pixel, RST_SAMPLE_F32, 1, channels);
     compose(pixel, (int)colors, background, out);
     rst_convert_samples(out, RST_SAMPLE_F32, 1, to, type, 1, colors);

@@ -248,7 +248,7 @@ rst_status rst_png_read_pixels(const rst_source *source, const rst_png *png, rst
   rst_status status = rst_source_allocate(source, "PNG", png->width, png->height, channels, sample, image);
   if (status != RST_OK) return status;
   uint8_t *both = rst_alloc(row, 2);
-  rows b = {both, both + row, rst_alloc(png->width, (size_t)png->channels * sizeof *b.samples)};
+  rows b = {both, both == NULL ? NULL : both + row, rst_alloc(png->width, (size_t)png->channels * sizeof *b.samples)};
   if (both == NULL || b.samples == NULL)
     status = rst_fail_memory(source->err, source->path);
   else

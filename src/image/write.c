@@ -91,11 +91,10 @@ static void tell_losses(const rst_sink *sink, const rst_image_format *format, co
     lost &= ~(1u << RST_METADATA_GAMA | 1u << RST_METADATA_CHRM);
   lost &= ~(1u << RST_METADATA_SRGB | 1u << RST_METADATA_PHYS | 1u << RST_METADATA_TEXT | format->metadata);
   char list[128] = "";
+  size_t used = 0;
   for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
-    if ((lost >> k & 1) != 0) {
-      if (list[0] != '\0') strcat(list, ", ");
-      strcat(list, names[k]); /* all of them fit */
-    }
+    if ((lost >> k & 1) != 0 && names[k] != NULL && used < sizeof list)
+      used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? ", " : "", names[k]);
   if (lost != 0) rst_sink_warn(sink, "%s holds no %s: left out", format->title, list);
 }
 

@@ -186,7 +186,7 @@ static void a_session_runs_in_a_child(void **state) {
   if (child == 0) {
     alarm(60);
     const rst_status status = rst_session_run(session, &from, &child_to, NULL);
-    const bool same = memcmp(found, expected, SAMPLES * sizeof *found) == 0;
+    const bool same = memcmp(found, expected, SAMPLES * sizeof *found) == 0; /* NOLINT: bytes */
     rst_session_free(session);
     _exit(status == RST_OK && same ? 0 : 1);
   }
