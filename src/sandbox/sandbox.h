@@ -3,8 +3,8 @@
  * shared memory.
  *
  * The helper is a fork of the calling thread. It may allocate memory and call what the caller's bytes need to
- * be decoded; it must not start threads, nor use locks that other threads of the process may hold (OpenMP's
- * pool, say). Linux with libseccomp only; elsewhere rst_sandbox_available is false. */
+ * be decoded; it must not use locks that other threads of the process may hold; threads that it starts end
+ * with it. Linux with libseccomp only; elsewhere rst_sandbox_available is false. */
 #ifndef RST_SANDBOX_SANDBOX_H
 #define RST_SANDBOX_SANDBOX_H
 
