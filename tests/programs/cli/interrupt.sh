@@ -1,10 +1,6 @@
 # Asked to stop: status 130, soon, with no output and an existing one untouched. (SIGTERM and Ctrl-C are handled
 # alike, but a shell lets its background jobs ignore Ctrl-C.)
 . "$TESTS/programs/cli/functions.sh"
-if ldd "$BUILD_DIR/restormer-cli" | grep -q 'lib[at]san'; then
-  echo 'a sanitizer waits for the helper process that a signal has ended'
-  exit 77
-fi
 "$make_model" --dim 48 --blocks 200 model.json
 { printf 'P5\n512 512\n255\n' && head -c 262144 /dev/zero; } >in.pgm
 echo 'what was there before' >out.png
@@ -28,12 +24,13 @@ ls -A
 
 echo '--- in a folder: within half a second; what is done stays, and nothing else is left'
 mkdir in
-{ printf 'P5\n256 256\n255\n' && head -c 65536 /dev/zero; } >in/a.pgm
+{ printf 'P5\n16 16\n255\n' && head -c 256 /dev/zero; } >in/a.pgm
 cp in/a.pgm in/b.pgm
+cp in.pgm in/c.pgm
 for attempt in 1 2 3; do
   rm -rf out
   restormer-cli -t 1 -w model.json --progress none in out 2>log &
-  while [ ! -e out/a.png ] && [ ! -e out/b.png ]; do sleep 0.1; done
+  while [ ! -e out/a.png ] || [ ! -e out/b.png ]; do sleep 0.1; done
   started=$(date +%s%N)
   kill -s TERM $!
   wait $!
