@@ -144,7 +144,7 @@ typedef struct rst_image_read_options {
                    effect. A kernel that refuses is an error. */
 } rst_image_read_options;
 
-/* Whether this build can decode in a helper process without rights: on Linux, with libseccomp. The helper is a fork
+/* Whether this build can decode (pictures, checkpoints) in a helper process without rights: on Linux, with libseccomp. The helper is a fork
  * of the calling thread; it is waited for, and no signal of the process is used. */
 bool rst_sandbox_available(void);
 
@@ -331,6 +331,7 @@ typedef struct rst_convert_options {
   void *user;                                      /* passed to both */
   bool no_residual; /* the network gives the restored picture itself. Tensors do not tell: else a network has
                        the residual connection unless it is a dual-pixel one or gives other channels */
+  bool sandbox;     /* take the checkpoint apart in a helper process, as pictures (rst_image_read_options) */
 } rst_convert_options;
 
 static inline void rst_convert_options_init(rst_convert_options *options) {

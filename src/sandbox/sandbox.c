@@ -152,143 +152,183 @@ __attribute__((noreturn)) static void help(const rst_sandbox_options *options, r
 
 /* ---- The caller's end ---------------------------------------------------------------------- */
 
-typedef struct caller {
-  const rst_sandbox_options *options;
-  rst_error *err;
-  int records, memory;
-  pid_t helper;
-  record head; /* of the record that comes in */
-  uint8_t *data;
-  size_t got; /* bytes of the head, then of the data */
-  bool in_data, ended;
-  ending end;
-} caller;
+struct rst_helper {
+  rst_sandbox_options options;
+  rst_error *err;      /* of the call that runs */
+  int records, memory; /* descriptors; -1: none */
+  pid_t pid;           /* 0: waited for */
+  uint8_t *data;       /* of the last record */
+  size_t room;
+};
 
 #define NONSENSE "its decoder gives an answer that makes no sense: the file is damaged, or an attack"
 
-static rst_status complain(const caller *c, const char *what) {
-  return rst_fail(c->err, c->options->status, "%s: %s", c->options->name, what);
+static rst_status complain(const rst_helper *h, const char *what) {
+  return rst_fail(h->err, h->options.status, "%s: %s", h->options.name, what);
 }
 
-/* What the helper says must make sense. */
-static rst_status take_record(caller *c) {
-  if (c->ended) return complain(c, NONSENSE);
-  if (c->head.kind != END) {
-    bool taken = c->options->receive != NULL &&
-                 c->options->receive(c->options->user, c->head.kind, c->data, c->head.size);
-    return taken ? RST_OK : complain(c, NONSENSE);
-  }
-  if (c->head.size != sizeof c->end) return complain(c, NONSENSE);
-  memcpy(&c->end, c->data, sizeof c->end);
-  c->ended = c->end.status >= RST_OK && c->end.status <= RST_CANCELLED;
-  c->end.message[sizeof c->end.message - 1] = '\0';
-  return c->ended ? RST_OK : complain(c, NONSENSE);
-}
-
-/* Bytes that are still to come of what is being read. */
-static size_t missing(const caller *c) {
-  return (c->in_data ? c->head.size : sizeof c->head) - c->got;
-}
-
-static rst_status take_bytes(caller *c, size_t n) {
-  c->got += n;
-  if (!c->in_data && missing(c) == 0) {
-    if (c->head.size > RST_SANDBOX_RECORD || c->head.kind > END) return complain(c, NONSENSE);
-    c->data = rst_alloc(c->head.size, 1);
-    if (c->data == NULL) return rst_fail_memory(c->err, c->options->name);
-    c->in_data = true;
-    c->got = 0;
-  }
-  if (!c->in_data || missing(c) > 0) return RST_OK;
-  rst_status status = take_record(c);
-  rst_free(c->data);
-  c->data = NULL;
-  c->in_data = false;
-  c->got = 0;
-  return status;
-}
-
-/* Takes records until the helper has closed its end. */
-static rst_status listen_to_helper(caller *c) {
-  for (;;) {
-    if (c->options->cancelled != NULL && c->options->cancelled(c->options->user))
-      return rst_fail(c->err, RST_CANCELLED, "%s: cancelled", c->options->name);
-    struct pollfd p = {.fd = c->records, .events = POLLIN};
+/* Fewer bytes than that when the helper has closed its end. */
+static rst_status read_bytes(const rst_helper *h, void *to, size_t size, size_t *got) {
+  const rst_sandbox_options *o = &h->options;
+  for (*got = 0; *got < size;) {
+    if (o->cancelled != NULL && o->cancelled(o->user)) return rst_fail(h->err, RST_CANCELLED, "%s: cancelled", o->name);
+    struct pollfd p = {.fd = h->records, .events = POLLIN};
     if (poll(&p, 1, POLL_MS) <= 0) continue; /* or a signal, which may be what cancelled tells of */
-    void *to = c->in_data ? (void *)(c->data + c->got) : (void *)((uint8_t *)&c->head + c->got);
-    ssize_t n = read(c->records, to, missing(c));
-    if (n == 0) return RST_OK;
+    ssize_t n = read(h->records, (uint8_t *)to + *got, size - *got);
+    if (n == 0) break;
     if (n < 0 && errno != EINTR && errno != EAGAIN)
-      return rst_fail_errno(c->err, c->options->status, c->options->name, "cannot be read", errno);
-    rst_status status = n > 0 ? take_bytes(c, (size_t)n) : RST_OK;
-    if (status != RST_OK) return status;
+      return rst_fail_errno(h->err, o->status, o->name, "cannot be read", errno);
+    if (n > 0) *got += (size_t)n;
   }
+  return RST_OK;
+}
+
+static rst_status make_room(rst_helper *h, size_t size) {
+  if (size <= h->room) return RST_OK;
+  rst_free(h->data);
+  h->data = rst_alloc(size, 1);
+  h->room = h->data != NULL ? size : 0;
+  return h->data != NULL ? RST_OK : rst_fail_memory(h->err, h->options.name);
+}
+
+/* How the helper has ended; 0 of a process that ignores SIGCHLD, which is not told. */
+static int wait_for(rst_helper *h) {
+  int status = 0;
+  pid_t waited;
+  while ((waited = waitpid(h->pid, &status, 0)) < 0 && errno == EINTR) continue;
+  const bool known = waited == h->pid;
+  h->pid = 0;
+  return known ? status : 0;
 }
 
 /* The helper has ended without an answer. */
-static rst_status explain(const caller *c, int status) {
+static rst_status explain(const rst_helper *h, int status) {
   int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  const rst_sandbox_options *o = c->options;
+  const rst_sandbox_options *o = &h->options;
   if (number == SIGXCPU)
-    return rst_fail(c->err, o->status, "%s: takes more than %u s of processor time to be read", o->name,
+    return rst_fail(h->err, o->status, "%s: takes more than %u s of processor time to be read", o->name,
                     o->seconds);
   if (number == SIGSYS)
-    return complain(c, "its decoder has tried what no decoder does, and was stopped: the file is an attack");
+    return complain(h, "its decoder has tried what no decoder does, and was stopped: the file is an attack");
   if (number == SIGKILL)
-    return rst_fail(c->err, RST_ERROR_MEMORY, "%s: its decoder was killed, perhaps for lack of memory",
+    return rst_fail(h->err, RST_ERROR_MEMORY, "%s: its decoder was killed, perhaps for lack of memory",
                     o->name);
   if (number != 0)
-    return rst_fail(c->err, o->status,
+    return rst_fail(h->err, o->status,
                     "%s: its decoder has crashed (signal %d): the file is damaged, or an attack", o->name,
                     number);
-  return complain(c, "its decoder has ended without an answer");
+  return complain(h, "its decoder has ended without an answer");
 }
 
-static rst_status take_shared(const caller *c, rst_shared *shared) {
+/* The last record: after it there is nothing, and the helper ends well. */
+static rst_status take_ending(rst_helper *h, size_t size) {
+  ending end;
+  uint8_t more;
+  size_t got;
+  if (size != sizeof end) return complain(h, NONSENSE);
+  memcpy(&end, h->data, sizeof end);
+  if (end.status < RST_OK || end.status > RST_CANCELLED) return complain(h, NONSENSE);
+  end.message[sizeof end.message - 1] = '\0';
+  rst_status status = read_bytes(h, &more, 1, &got);
+  if (status != RST_OK) return status;
+  if (got != 0) return complain(h, NONSENSE);
+  const int ended = wait_for(h);
+  if (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0) return explain(h, ended);
+  return end.status == RST_OK ? RST_OK : rst_fail(h->err, (rst_status)end.status, "%s", end.message);
+}
+
+rst_status rst_sandbox_next(rst_helper *h, rst_sandbox_record *taken, bool *more, rst_error *err) {
+  record head = {0};
+  size_t got, got_data = 0;
+  h->err = err;
+  *more = false;
+  rst_status status = read_bytes(h, &head, sizeof head, &got);
+  if (status != RST_OK) return status;
+  if (got == sizeof head) {
+    if (head.size > RST_SANDBOX_RECORD || head.kind > END) return complain(h, NONSENSE);
+    status = make_room(h, head.size);
+    if (status == RST_OK) status = read_bytes(h, h->data, head.size, &got_data);
+    if (status != RST_OK) return status;
+  }
+  if (got < sizeof head || got_data < head.size) return explain(h, wait_for(h));
+  if (head.kind == END) return take_ending(h, head.size);
+  *taken = (rst_sandbox_record){head.kind, h->data, head.size};
+  *more = true;
+  return RST_OK;
+}
+
+static rst_status start(rst_helper *h, rst_sandbox_work work, void *user) {
+  int ends[2];
+  const rst_sandbox_options *o = &h->options;
+  h->memory = memfd_create("restormer", MFD_CLOEXEC);
+  if (h->memory < 0) return rst_fail_errno(h->err, o->status, o->name, "no memory can be shared", errno);
+  if (pipe2(ends, O_CLOEXEC) != 0) return rst_fail_errno(h->err, o->status, o->name, "no pipe", errno);
+  pid_t self = getpid(), pid = fork();
+  if (pid == 0) {
+    rst_sandbox sandbox = {.records = ends[1], .memory = h->memory, .most_shared = o->shared};
+    help(o, &sandbox, self, work, user);
+  }
+  int reason = errno;
+  close(ends[1]);
+  h->records = ends[0];
+  if (pid < 0)
+    return rst_fail_errno(h->err, RST_ERROR_MEMORY, o->name,
+                          "no process can be made to read it in (--no-sandbox does without)", reason);
+  h->pid = pid;
+  return RST_OK;
+}
+
+rst_status rst_sandbox_start(const rst_sandbox_options *options, rst_sandbox_work work, void *user,
+                             rst_helper **helper, rst_error *err) {
+  *helper = rst_alloc(1, sizeof **helper);
+  if (*helper == NULL) return rst_fail_memory(err, options->name);
+  **helper = (rst_helper){.options = *options, .err = err, .records = -1, .memory = -1};
+  rst_status status = start(*helper, work, user);
+  if (status == RST_OK) return RST_OK;
+  rst_sandbox_stop(*helper);
+  *helper = NULL;
+  return status;
+}
+
+void rst_sandbox_stop(rst_helper *h) {
+  if (h == NULL) return;
+  if (h->pid > 0) {
+    kill(h->pid, SIGKILL);
+    wait_for(h);
+  }
+  if (h->records >= 0) close(h->records);
+  if (h->memory >= 0) close(h->memory);
+  rst_free(h->data);
+  rst_free(h);
+}
+
+static rst_status take_shared(const rst_helper *h, rst_shared *shared) {
   struct stat st;
-  if (fstat(c->memory, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > c->options->shared)
-    return complain(c, NONSENSE);
+  if (fstat(h->memory, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > h->options.shared)
+    return complain(h, NONSENSE);
   if (st.st_size == 0) return RST_OK;
-  void *data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, c->memory, 0);
-  if (data == MAP_FAILED) return rst_fail_memory(c->err, c->options->name);
+  void *data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, h->memory, 0);
+  if (data == MAP_FAILED) return rst_fail_memory(h->err, h->options.name);
   madvise(data, (size_t)st.st_size, MADV_DONTFORK); /* no later helper can change it */
   *shared = (rst_shared){data, (size_t)st.st_size};
   return RST_OK;
 }
 
-static rst_status wait_for_helper(caller *c, rst_shared *shared) {
-  rst_status result = listen_to_helper(c);
-  if (result != RST_OK) kill(c->helper, SIGKILL);
-  int status = 0;
-  pid_t waited;
-  while ((waited = waitpid(c->helper, &status, 0)) < 0 && errno == EINTR) continue;
-  rst_free(c->data);
-  if (result != RST_OK) return result;
-  /* A process that ignores SIGCHLD is not told how its children end. */
-  bool badly = waited == c->helper && !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  if (!c->ended || badly) return explain(c, status);
-  if (c->end.status != RST_OK) return rst_fail(c->err, (rst_status)c->end.status, "%s", c->end.message);
-  return take_shared(c, shared);
-}
-
-static rst_status start(caller *c, rst_sandbox_work work, void *user) {
-  int ends[2];
-  const rst_sandbox_options *o = c->options;
-  c->memory = memfd_create("restormer", MFD_CLOEXEC);
-  if (c->memory < 0) return rst_fail_errno(c->err, o->status, o->name, "no memory can be shared", errno);
-  if (pipe2(ends, O_CLOEXEC) != 0) return rst_fail_errno(c->err, o->status, o->name, "no pipe", errno);
-  pid_t self = getpid();
-  c->helper = fork();
-  if (c->helper == 0) {
-    rst_sandbox sandbox = {.records = ends[1], .memory = c->memory, .most_shared = o->shared};
-    help(o, &sandbox, self, work, user);
+rst_status rst_sandbox_run(const rst_sandbox_options *o, rst_sandbox_work work, void *user, rst_shared *shared,
+                           rst_error *err) {
+  rst_helper *h;
+  rst_sandbox_record taken;
+  bool more = true;
+  *shared = (rst_shared){0};
+  rst_status status = rst_sandbox_start(o, work, user, &h, err);
+  while (status == RST_OK && more) {
+    status = rst_sandbox_next(h, &taken, &more, err);
+    if (status == RST_OK && more && (o->receive == NULL || !o->receive(o->user, taken.kind, taken.data, taken.size)))
+      status = complain(h, NONSENSE);
   }
-  int reason = errno;
-  close(ends[1]);
-  c->records = ends[0];
-  return c->helper > 0
-             ? RST_OK
-             : rst_fail_errno(c->err, RST_ERROR_MEMORY, o->name, "no process to read it in", reason);
+  if (status == RST_OK) status = take_shared(h, shared);
+  rst_sandbox_stop(h);
+  return status;
 }
 
 /* The allocators of sanitizers are no better than POSIX asks: a fork while another thread holds one of their locks is a
@@ -300,17 +340,6 @@ static bool may_fork(void) {
 
 bool rst_sandbox_available(void) {
   return may_fork();
-}
-
-rst_status rst_sandbox_run(const rst_sandbox_options *options, rst_sandbox_work work, void *user,
-                           rst_shared *shared, rst_error *err) {
-  caller c = {.options = options, .err = err, .records = -1, .memory = -1};
-  *shared = (rst_shared){0};
-  rst_status status = start(&c, work, user);
-  if (status == RST_OK) status = wait_for_helper(&c, shared);
-  if (c.records >= 0) close(c.records);
-  if (c.memory >= 0) close(c.memory);
-  return status;
 }
 
 void rst_shared_free(rst_shared *shared) {
@@ -328,9 +357,26 @@ bool rst_sandbox_available(void) {
 
 rst_status rst_sandbox_run(const rst_sandbox_options *options, rst_sandbox_work work, void *user,
                            rst_shared *shared, rst_error *err) {
-  (void)work, (void)user;
+  rst_helper *none;
   *shared = (rst_shared){0};
+  return rst_sandbox_start(options, work, user, &none, err);
+}
+
+rst_status rst_sandbox_start(const rst_sandbox_options *options, rst_sandbox_work work, void *user,
+                             rst_helper **helper, rst_error *err) {
+  (void)work, (void)user;
+  *helper = NULL;
   return rst_fail(err, options->status, "%s: this build has no sandbox", options->name);
+}
+
+rst_status rst_sandbox_next(rst_helper *helper, rst_sandbox_record *record, bool *more, rst_error *err) {
+  (void)helper, (void)record, (void)err;
+  *more = false;
+  return RST_OK;
+}
+
+void rst_sandbox_stop(rst_helper *helper) {
+  (void)helper;
 }
 
 void rst_shared_free(rst_shared *shared) {

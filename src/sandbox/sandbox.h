@@ -25,8 +25,8 @@ typedef struct rst_sandbox_options {
   unsigned seconds;  /* of processor time that it may take; 0: no limit */
   /* Asked every twentieth of a second: true kills the helper. May be NULL. */
   bool (*cancelled)(void *user);
-  /* Takes a record of the helper's, whose content is not to be trusted; false: it makes no sense. May be
-   * NULL. */
+  /* For rst_sandbox_run: takes a record of the helper's, whose content is not to be trusted; false: it makes
+   * no sense. May be NULL. */
   bool (*receive)(void *user, unsigned kind, const void *data, size_t size);
   void *user; /* passed to both */
 } rst_sandbox_options;
@@ -42,6 +42,25 @@ typedef struct rst_shared {
 rst_status rst_sandbox_run(const rst_sandbox_options *options, rst_sandbox_work work, void *user,
                            rst_shared *shared, rst_error *err);
 void rst_shared_free(rst_shared *shared); /* a no-op on a zeroed or freed one */
+
+/* The same a record at a time, without shared memory, for work that gives more than is to be held at once: the
+ * helper waits while nobody takes its records. */
+typedef struct rst_helper rst_helper; /* the caller's end */
+
+typedef struct rst_sandbox_record {
+  unsigned kind; /* less than 256 */
+  const void *data; /* not to be trusted; until the next call */
+  size_t size;
+} rst_sandbox_record;
+
+/* `user` and what it points to are copied by the fork; what `options` points to lives as long as the helper.
+ * *helper is NULL when it fails. */
+rst_status rst_sandbox_start(const rst_sandbox_options *options, rst_sandbox_work work, void *user,
+                             rst_helper **helper, rst_error *err);
+/* Waits for the next record; *more is false, and the status that of the work, when there is none any more. */
+rst_status rst_sandbox_next(rst_helper *helper, rst_sandbox_record *record, bool *more, rst_error *err);
+/* Ends the helper, whatever it does, and frees what the caller holds of it; NULL is allowed. */
+void rst_sandbox_stop(rst_helper *helper);
 
 /* ---- In the helper ------------------------------------------------------------------------- */
 

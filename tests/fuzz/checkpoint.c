@@ -1,35 +1,20 @@
 /* A checkpoint in any form (zip, the older plain form, safetensors), up to the architecture that it holds,
- * and the first bytes of every tensor. */
-#include "weights/checkpoint/checkpoint.h"
-
-#include "base/memory.h"
+ * and the first value of every tensor. */
 #include "fuzz.h"
-#include "weights/checkpoint/state_dict.h"
+#include "weights/checkpoint/conversion.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const char *path = fuzz_file(0, data, size);
   rst_error err = {.message = ""};
-  rst_checkpoint checkpoint;
-  rst_state_dict dict = {0};
-  rst_architecture architecture;
-  rst_tensor_spec *specs = NULL;
-  const rst_tensor_view **views = NULL;
-  size_t count = 0;
-  rst_status status = rst_checkpoint_open(path, NULL, NULL, &checkpoint, &err);
+  rst_conversion c = {0};
+  rst_status status = rst_checkpoint_load(path, NULL, NULL, &c.checkpoint, &err);
   if (status == RST_OK) {
-    status = rst_state_dict_find(checkpoint.root, path, &dict, &err);
-    if (status == RST_OK) status = rst_state_dict_architecture(&dict, path, &architecture, &err);
-    if (status == RST_OK)
-      status = rst_state_dict_match(&dict, path, &architecture, &specs, &views, &count, &err);
-    for (size_t i = 0; status == RST_OK && i < count; i++) {
-      const uint8_t *bytes;
-      status = rst_checkpoint_data(&checkpoint, views[i]->storage, &bytes, &err);
-      if (status == RST_OK && views[i]->storage->bytes > 0) (void)*(const volatile uint8_t *)bytes;
+    status = rst_conversion_read(&c, &err);
+    for (size_t i = 0; status == RST_OK && i < c.count; i++) {
+      float value;
+      status = c.values(&c, i, &c.specs[i], 0, 1, &value, &err);
     }
-    rst_free(specs);
-    rst_free(views);
-    rst_state_dict_free(&dict);
-    rst_checkpoint_close(&checkpoint);
+    rst_conversion_close(&c);
   }
   fuzz_check(status, RST_ERROR_WEIGHTS, &err);
   return 0;

@@ -268,29 +268,41 @@ static void assert_same_values(const workshop *w, const rst_weights *weights) {
   }
 }
 
+static rst_status convert(const workshop *w, bool sandbox, rst_error *err) {
+  rst_convert_options options;
+  rst_convert_options_init(&options);
+  options.sandbox = sandbox;
+  *err = (rst_error){.message = ""};
+  return rst_weights_convert(w->input, w->manifest, &options, err);
+}
+
 void assert_converts(workshop *w) {
-  rst_error err = {.message = ""};
+  rst_error err;
   rst_weights *weights;
-  rst_status status = rst_weights_convert(w->input, w->manifest, NULL, &err);
-  assert_string_equal(err.message, "");
-  assert_int_equal(status, RST_OK);
-  status = rst_weights_open(w->manifest, &weights, &err);
-  assert_string_equal(err.message, "");
-  assert_int_equal(status, RST_OK);
-  assert_same_architecture(rst_weights_architecture(weights), &w->model.architecture);
-  assert_same_values(w, weights);
-  rst_weights_close(weights);
+  for (int sandbox = 0; sandbox <= 1; sandbox++) {
+    rst_status status = convert(w, sandbox, &err);
+    assert_string_equal(err.message, "");
+    assert_int_equal(status, RST_OK);
+    status = rst_weights_open(w->manifest, &weights, &err);
+    assert_string_equal(err.message, "");
+    assert_int_equal(status, RST_OK);
+    assert_same_architecture(rst_weights_architecture(weights), &w->model.architecture);
+    assert_same_values(w, weights);
+    rst_weights_close(weights);
+  }
 }
 
 void assert_refused(workshop *w, const char *message) {
-  rst_error err = {.message = ""};
+  rst_error err;
   char expected[MESSAGE];
   snprintf(expected, sizeof expected, "%s: %s", w->input, message);
-  rst_status status = rst_weights_convert(w->input, w->manifest, NULL, &err);
-  assert_string_equal(err.message, expected);
-  assert_int_equal(status, RST_ERROR_WEIGHTS);
-  assert_int_not_equal(access(w->manifest, F_OK), 0);
-  assert_int_not_equal(access(w->tensors, F_OK), 0);
+  for (int sandbox = 0; sandbox <= 1; sandbox++) {
+    rst_status status = convert(w, sandbox, &err);
+    assert_string_equal(err.message, expected);
+    assert_int_equal(status, RST_ERROR_WEIGHTS);
+    assert_int_not_equal(access(w->manifest, F_OK), 0);
+    assert_int_not_equal(access(w->tensors, F_OK), 0);
+  }
 }
 
 void assert_recipe_converts(workshop *w, recipe *r) {

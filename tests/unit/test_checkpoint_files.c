@@ -172,7 +172,8 @@ static void storages_are_inflated_only_so_often(void **state) {
   write_zip(&b, w->input, &(zip_options){.deflate = true});
   rst_checkpoint c;
   rst_error err = {.message = ""};
-  assert_int_equal(rst_checkpoint_open(w->input, NULL, NULL, &c, &err), RST_OK);
+  assert_int_equal(rst_checkpoint_load(w->input, NULL, NULL, &c, &err), RST_OK);
+  assert_int_equal(rst_checkpoint_parse(&c, &err), RST_OK);
   const rst_storage *one = rst_pickle_storage(&c.pickle, (rst_text){"0", 1}),
                     *two = rst_pickle_storage(&c.pickle, (rst_text){"1", 1});
   const uint8_t *data;
@@ -199,8 +200,7 @@ static bool stop_after(void *user) {
 }
 
 /* Wherever it is stopped, nothing is left. */
-static void a_conversion_can_be_cancelled_anywhere(void **state) {
-  workshop *w = *state;
+static void cancel_anywhere(workshop *w, bool sandbox) {
   const char *const files[] = {"params.pth", "legacy.pth"};
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     rst_status status = RST_CANCELLED;
@@ -212,6 +212,7 @@ static void a_conversion_can_be_cancelled_anywhere(void **state) {
       rst_convert_options_init(&options);
       options.cancelled = stop_after;
       options.user = &left;
+      options.sandbox = sandbox;
       status = rst_weights_convert(w->input, w->manifest, &options, NULL);
       if (status == RST_CANCELLED) assert_int_not_equal(access(w->manifest, F_OK), 0);
       if (status == RST_CANCELLED) assert_int_not_equal(access(w->tensors, F_OK), 0);
@@ -223,11 +224,27 @@ static void a_conversion_can_be_cancelled_anywhere(void **state) {
   }
 }
 
+static void a_conversion_can_be_cancelled_anywhere(void **state) {
+  cancel_anywhere(*state, false);
+}
+
+static void a_conversion_in_a_helper_can_be_cancelled_anywhere(void **state) {
+  cancel_anywhere(*state, true);
+}
+
 /* ---- Memory ------------------------------------------------------------------------------------------- */
 
 static rst_status convert_once(void *user, rst_error *err) {
   const workshop *w = user;
   return rst_weights_convert(w->input, w->manifest, NULL, err);
+}
+
+static rst_status convert_in_a_helper(void *user, rst_error *err) {
+  const workshop *w = user;
+  rst_convert_options options;
+  rst_convert_options_init(&options);
+  options.sandbox = true;
+  return rst_weights_convert(w->input, w->manifest, &options, err);
 }
 
 static void every_allocation_may_fail(void **state) {
@@ -236,6 +253,7 @@ static void every_allocation_may_fail(void **state) {
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     convert_file(w, files[i]);
     assert_true(fail_each_alloc(convert_once, w) >= 15);
+    assert_true(fail_each_alloc(convert_in_a_helper, w) >= 15);
   }
   snprintf(w->input, sizeof w->input, "%s", w->tensors);
   snprintf(w->manifest, sizeof w->manifest, "%s/again.json", w->folder);
@@ -252,6 +270,7 @@ int main(void) {
       TEST(damaged_programs_in_zips_are_read_or_refused),
       TEST(storages_are_inflated_only_so_often),
       TEST(a_conversion_can_be_cancelled_anywhere),
+      TEST(a_conversion_in_a_helper_can_be_cancelled_anywhere),
       TEST(every_allocation_may_fail),
   };
   return cmocka_run_group_tests_name("checkpoint files", tests, NULL, NULL);

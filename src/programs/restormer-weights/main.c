@@ -25,6 +25,7 @@ static const char HELP[] =
     "      --license TEXT\n"
     "      --source TEXT\n"
     "      --no-residual      the network gives the picture itself, not what is added to it\n"
+    "      --no-sandbox       take the checkpoint apart in the program itself instead of a process without rights\n"
     "info     says what a model is and what it costs.\n"
     "      --size WxH         size of the picture that GMAC and memory are for (default: 256x256)\n"
     "  -t, --threads N        threads that memory is for (default: as many as the process may use)\n"
@@ -44,6 +45,7 @@ enum {
   OPTION_LICENSE,
   OPTION_SOURCE,
   OPTION_NO_RESIDUAL,
+  OPTION_NO_SANDBOX,
   OPTION_SIZE,
   OPTION_JSON
 };
@@ -112,6 +114,7 @@ static const struct option convert_options[] = {
     {"license", required_argument, NULL, OPTION_LICENSE},
     {"source", required_argument, NULL, OPTION_SOURCE},
     {"no-residual", no_argument, NULL, OPTION_NO_RESIDUAL},
+    {"no-sandbox", no_argument, NULL, OPTION_NO_SANDBOX},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -187,6 +190,9 @@ static bool take_option(int option, arguments *a, int *status) {
     case OPTION_NO_RESIDUAL:
       a->convert.no_residual = true;
       return true;
+    case OPTION_NO_SANDBOX:
+      a->convert.sandbox = false;
+      return true;
     case 't':
       return take_threads(a, status);
     case OPTION_JSON:
@@ -205,6 +211,7 @@ static int run_command(const struct command *command, int argc, char *argv[]) {
   arguments a = {.run = {.width = PAPER_SIDE, .height = PAPER_SIDE}};
   int option, status;
   rst_convert_options_init(&a.convert);
+  a.convert.sandbox = true;
   opterr = 0;
   while ((option = getopt_long(argc, argv, command->short_options, command->options, NULL)) != -1) {
     if (option == '?' || option == ':') return cli_fail_option(PROGRAM, option, command->options, argv);

@@ -26,7 +26,7 @@ static bool is_safetensors(const rst_contents *m) {
   return length <= m->size - 8;
 }
 
-static rst_status open_form(rst_checkpoint *c, rst_error *err) {
+rst_status rst_checkpoint_parse(rst_checkpoint *c, rst_error *err) {
   if (is_zip(&c->file)) return rst_checkpoint_open_zip(c, err);
   if (is_safetensors(&c->file)) return rst_checkpoint_open_safetensors(c, err);
   if (is_tar(&c->file))
@@ -44,7 +44,7 @@ static rst_status open_form(rst_checkpoint *c, rst_error *err) {
                   c->path, kind);
 }
 
-rst_status rst_checkpoint_open(const char *path, bool (*cancelled)(void *user), void *user,
+rst_status rst_checkpoint_load(const char *path, bool (*cancelled)(void *user), void *user,
                                rst_checkpoint *checkpoint, rst_error *err) {
   *checkpoint = (rst_checkpoint){.path = path};
   rst_pickle_init(&checkpoint->pickle, path);
@@ -52,10 +52,7 @@ rst_status rst_checkpoint_open(const char *path, bool (*cancelled)(void *user), 
   checkpoint->pickle.user = user;
   const rst_reading reading = {
       .status = RST_ERROR_WEIGHTS, .limit = MAX_FILE, .cancelled = cancelled, .user = user};
-  rst_status status = rst_file_read(path, &reading, &checkpoint->file, err);
-  if (status == RST_OK) status = open_form(checkpoint, err);
-  if (status != RST_OK) rst_checkpoint_close(checkpoint);
-  return status;
+  return rst_file_read(path, &reading, &checkpoint->file, err);
 }
 
 void rst_checkpoint_close(rst_checkpoint *checkpoint) {

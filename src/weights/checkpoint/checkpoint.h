@@ -21,11 +21,14 @@ typedef struct rst_checkpoint {
   size_t inflated; /* bytes of records read from a zip so far */
 } rst_checkpoint;
 
-/* Told apart by content. `cancelled`, which may be NULL, is asked every now and then, here and in
- * rst_checkpoint_data, and given `user`: true ends the reading with RST_CANCELLED. Also RST_ERROR_WEIGHTS or
+/* Reads the file into memory, and looks at nothing yet. `cancelled`, which may be NULL, is asked every now and
+ * then, here and below, and given `user`: true ends the reading with RST_CANCELLED. Also RST_ERROR_WEIGHTS or
  * RST_ERROR_MEMORY, with nothing left to close. */
-rst_status rst_checkpoint_open(const char *path, bool (*cancelled)(void *user), void *user,
+rst_status rst_checkpoint_load(const char *path, bool (*cancelled)(void *user), void *user,
                                rst_checkpoint *checkpoint, rst_error *err);
+/* Fills in the root of a loaded checkpoint, whose form is told by its content. The same errors; it is closed by
+ * the caller. */
+rst_status rst_checkpoint_parse(rst_checkpoint *checkpoint, rst_error *err);
 void rst_checkpoint_close(rst_checkpoint *checkpoint);
 
 /* The storage->bytes bytes of a storage; valid until the next call. */
@@ -36,7 +39,7 @@ rst_status rst_checkpoint_data(rst_checkpoint *checkpoint, const rst_storage *st
  * the file. Deflated zeros, and views with strides of 0, can be any number of times as large. */
 size_t rst_checkpoint_allowance(const rst_checkpoint *checkpoint);
 
-/* ---- The three forms: each fills in the root of a mapped checkpoint --------------------------------- */
+/* ---- The three forms: each fills in the root of a loaded checkpoint --------------------------------- */
 
 rst_status rst_checkpoint_open_zip(rst_checkpoint *checkpoint, rst_error *err);
 rst_status rst_checkpoint_open_legacy(rst_checkpoint *checkpoint, rst_error *err);
