@@ -4,7 +4,7 @@
 #   make demo       restore a sample picture        make check     the same without installing anything
 #   make lint       clang-tidy and cppcheck         make sanitize  the tests under AddressSanitizer and UBSan
 #   make install    prefix=/usr/local DESTDIR=      make uninstall, make deb, make clean
-#   make quality    PHOTOS=DIR: PSNR and SSIM
+#   make quality    PHOTOS=DIR: PSNR and SSIM       make soak      2,000 pictures through one process
 #
 # Variables: BUILD (folder), CC, CFLAGS (optimisation and debugging), CPPFLAGS, LDFLAGS, PKG_CONFIG, SANITIZE
 # (address,undefined or thread), WERROR=1 (warnings are errors), HARDENING= (none), TEST (tests whose name contains one
@@ -199,6 +199,10 @@ test:
 .PHONY: sanitize
 sanitize:
 	+$(MAKE) --no-print-directory check SANITIZE=address,undefined BUILD=$(BUILD)/sanitize
+
+.PHONY: soak
+soak: all unit-tests
+	tests/soak $(BUILD)
 
 .PHONY: lint
 lint:
