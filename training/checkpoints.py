@@ -9,7 +9,8 @@ import torch
 from restormer import ModelConfig, Restormer
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model")
-PREFIXES = ("module.", "net_g.", "netG.", "model.")
+PREFIXES = ("module.", "net_g.", "netG.", "model.", "net.")
+UNUSED = ("chnl_reduce", "reduce_noise_channel_")       # PromptIR has these tensors and does nothing with them
 
 
 def state_dict_of(loaded):
@@ -23,8 +24,19 @@ def state_dict_of(loaded):
         if isinstance(tensor, torch.Tensor):
             for prefix in PREFIXES:
                 name = name[len(prefix):] if name.startswith(prefix) else name
-            result[name] = tensor.float()
+            if not name.startswith(UNUSED):
+                result[name] = tensor.float()
     return result
+
+
+def prompt_of(state, level):
+    components = state.get(f"prompt{level}.prompt_param")
+    if components is None:
+        return None
+    return {"length": components.shape[1], "dim": components.shape[2], "size": components.shape[3],
+            "heads": state[f"noise_level{level}.attn.temperature"].shape[0],
+            "ffn_hidden": state[f"noise_level{level}.ffn.project_out.weight"].shape[1],
+            "out_channels": state[f"reduce_noise_level{level}.weight"].shape[0]}
 
 
 def config_of(state):
@@ -42,11 +54,13 @@ def config_of(state):
     widths = [dim << i for i in range(levels)]
     near = hidden[-1] / widths[-1]
     factor = next(f for f in (round(near, 2), round(near, 3), near, near + 1e-6) if [int(w * f) for w in widths] == hidden)
+    prompts = [prompt_of(state, level) for level in range(levels)]
     return ModelConfig(
         in_channels=in_channels, out_channels=state["output.weight"].shape[0], dim=dim,
         num_blocks=[count(s) for s in stages], num_refinement_blocks=count("refinement"),
         heads=[state[f"{s}.0.attn.temperature"].shape[0] for s in stages], ffn_expansion_factor=factor,
         bias="latent.0.attn.qkv.bias" in state, dual_pixel="skip_conv.weight" in state,
+        prompts=prompts if any(prompts) else None,
         layer_norm="WithBias" if "latent.0.norm1.body.bias" in state else "BiasFree")
 
 
@@ -79,4 +93,4 @@ def load_model(path):
         config = ModelConfig(**loaded["config"]["model"]) if isinstance(loaded.get("config"), dict) else config_of(state)
     model = Restormer(config)
     model.load_state_dict(state)
-    return model.eval().to(memory_format=torch.channels_last)
+    return model.eval().channels_last()

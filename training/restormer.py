@@ -1,12 +1,12 @@
 """Restormer (Zamir et al., CVPR 2022, arXiv 2111.09881) in PyTorch, written from the paper and the tensor names.
 
-Parameter names are those of the published state dicts, so a checkpoint loads without renaming. Beyond the published
-models: 1 to 5 levels, attention "none" per level, and statistics over windows at test time (TLC, arXiv 2112.04491).
+Parameter names are those of the published state dicts, so a checkpoint loads without renaming. `prompts` make it
+PromptIR (Potlapalli et al., NeurIPS 2023, arXiv 2306.13090). Beyond the published models: 1 to 5 levels, attention "none" per level, and statistics over windows at test time (TLC, arXiv 2112.04491).
 Feature maps are NCHW tensors; the code is written so that they may stay channels_last in memory throughout.
 """
 import math
 from dataclasses import asdict, dataclass, field
-from typing import List, Union
+from typing import List, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,8 @@ class ModelConfig:
     attention: Union[str, List[str]] = "mdta"       # or "none", for all levels or one per level
     dual_pixel: bool = False
     residual: bool = True                           # add the input picture to the output
+    # None, or for each level None or {"length", "dim", "size", "heads", "ffn_hidden", "out_channels"}
+    prompts: Optional[List] = None
 
     def __post_init__(self):
         levels = len(self.num_blocks)
@@ -44,9 +46,13 @@ class ModelConfig:
         if len(kinds) != levels or any(k not in ("mdta", "none") for k in kinds):
             raise ValueError(f"attention {self.attention!r}: expected mdta or none, one for all levels or one per level")
         self.attention_kinds = kinds
+        prompts = self.prompts if self.prompts is not None else [None] * levels
+        if len(prompts) != levels or prompts[0] is not None:
+            raise ValueError(f"prompts {self.prompts!r}: expected one or None for each level, and None for the first")
+        self.level_prompts = prompts
 
     def to_dict(self):
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 class LayerNormBody(nn.Module):
@@ -143,9 +149,8 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """GDFN: one half of the hidden channels gates the other."""
 
-    def __init__(self, channels, factor, bias):
+    def __init__(self, channels, hidden, bias):
         super().__init__()
-        hidden = int(channels * factor)
         self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=bias)
         self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=bias)
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=bias)
@@ -159,14 +164,15 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    def __init__(self, channels, heads, config, attention):
+    def __init__(self, channels, heads, config, attention, hidden=None):
         super().__init__()
+        hidden = hidden or int(channels * config.ffn_expansion_factor)
         self.has_attention = attention == "mdta"
         if self.has_attention:
             self.norm1 = LayerNorm(channels, config.layer_norm)
             self.attn = Attention(channels, heads, config.bias)
         self.norm2 = LayerNorm(channels, config.layer_norm)
-        self.ffn = FeedForward(channels, config.ffn_expansion_factor, config.bias)
+        self.ffn = FeedForward(channels, hidden, config.bias)
 
     def forward(self, x):
         if self.has_attention:
@@ -198,6 +204,21 @@ class PatchEmbed(nn.Module):
         return self.proj(x)
 
 
+class PromptGen(nn.Module):
+    """Learnt components, mixed as the mean of the map says, resized to the map and convolved."""
+
+    def __init__(self, channels, length, dim, size):
+        super().__init__()
+        self.prompt_param = nn.Parameter(torch.rand(1, length, dim, size, size))
+        self.linear_layer = nn.Linear(channels, length)
+        self.conv3x3 = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        shares = torch.softmax(self.linear_layer(x.mean((2, 3))), 1)
+        mixed = torch.einsum("nl,lchw->nchw", shares, self.prompt_param[0])
+        return self.conv3x3(F.interpolate(mixed, x.shape[-2:], mode="bilinear", align_corners=False))
+
+
 class Restormer(nn.Module):
     """Takes [n, in_channels, h, w] in 0..1 with sides divisible by `multiple`; `restore` takes any size."""
 
@@ -220,9 +241,16 @@ class Restormer(nn.Module):
             setattr(self, f"down{level}_{level + 1}", Resample(width(level), up=False))
         self.latent = stage(c.num_blocks[-1], levels, width(levels))
         for level in range(levels - 1, 0, -1):
-            setattr(self, f"up{level + 1}_{level}", Resample(width(level + 1), up=True))
+            below = width(level + 1)
+            prompt = c.level_prompts[level]         # of the level below, under this one's number
+            if prompt is not None:
+                joined, below = below + prompt["dim"], prompt["out_channels"]
+                setattr(self, f"prompt{level}", PromptGen(width(level + 1), prompt["length"], prompt["dim"], prompt["size"]))
+                setattr(self, f"noise_level{level}", TransformerBlock(joined, prompt["heads"], c, "mdta", prompt["ffn_hidden"]))
+                setattr(self, f"reduce_noise_level{level}", nn.Conv2d(joined, below, 1, bias=c.bias))
+            setattr(self, f"up{level + 1}_{level}", Resample(below, up=True))
             if level > 1:
-                setattr(self, f"reduce_chan_level{level}", nn.Conv2d(2 * width(level), width(level), 1, bias=c.bias))
+                setattr(self, f"reduce_chan_level{level}", nn.Conv2d(below // 2 + width(level), width(level), 1, bias=c.bias))
             # level 1 has no reduction: its decoder works on the concatenation itself
             setattr(self, f"decoder_level{level}", stage(c.num_blocks[level - 1], level, width(max(level, 2))))
         last = c.dim * 2 if levels > 1 else c.dim
@@ -239,7 +267,15 @@ class Restormer(nn.Module):
             if isinstance(module, Attention):
                 stage = name.split(".")[0]
                 level = self.levels if stage == "latent" else 1 if stage == "refinement" else int(stage[-1])
+                level += stage.startswith("noise_level")    # counted from 0
                 module.window = window >> (level - 1)
+
+    def channels_last(self):
+        """All weights of convolutions; the components of prompts have five dimensions, and stay."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(memory_format=torch.channels_last)
+        return self
 
     def forward(self, picture):
         embedded = x = self.patch_embed(picture)
@@ -249,6 +285,9 @@ class Restormer(nn.Module):
             x = getattr(self, f"down{level}_{level + 1}")(x)
         x = self.latent(x)
         for level in range(self.levels - 1, 0, -1):
+            if self.config.level_prompts[level] is not None:
+                x = torch.cat([x, getattr(self, f"prompt{level}")(x)], 1)
+                x = getattr(self, f"reduce_noise_level{level}")(getattr(self, f"noise_level{level}")(x))
             x = torch.cat([getattr(self, f"up{level + 1}_{level}")(x), skips.pop(level)], 1)
             if level > 1:
                 x = getattr(self, f"reduce_chan_level{level}")(x)
@@ -290,8 +329,8 @@ def parameter_count(model):
 def gmac(config, height=256, width=256):
     """Multiply-accumulates of the convolutions on one picture, in units of 1e9, counted as the paper does (141 for its
     model at 256 x 256): without the products q k and A v."""
-    def block(channels, heads, kind):
-        hidden = int(channels * config.ffn_expansion_factor)
+    def block(channels, heads, kind, hidden=None):
+        hidden = hidden or int(channels * config.ffn_expansion_factor)
         attention = 4 * channels ** 2 + 27 * channels
         return 3 * channels * hidden + 18 * hidden + (attention if kind == "mdta" else 0)
 
@@ -309,6 +348,11 @@ def gmac(config, height=256, width=256):
             one = block(decoder_width, config.heads[level - 1], config.attention_kinds[level - 1])
             per_pixel += area * config.num_blocks[level - 1] * one
             per_pixel += area * 9 * width_here ** 2 / 2                              # down
-            per_pixel += area / 4 * 9 * (2 * width_here) ** 2 * 2                    # up
-            per_pixel += area * 2 * width_here ** 2 if level > 1 else 0              # reduce_chan
+            below, prompt = 2 * width_here, config.level_prompts[level]
+            if prompt is not None:
+                joined, below = below + prompt["dim"], prompt["out_channels"]
+                one = block(joined, prompt["heads"], "mdta", prompt["ffn_hidden"])
+                per_pixel += area / 4 * (9 * prompt["dim"] ** 2 + one + joined * below)
+            per_pixel += area / 4 * 9 * below ** 2 * 2                               # up
+            per_pixel += area * (below / 2 + width_here) * width_here if level > 1 else 0    # reduce_chan
     return per_pixel * height * width / 1e9

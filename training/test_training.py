@@ -42,6 +42,17 @@ class Network(unittest.TestCase):
         self.assertEqual(parameter_count(Restormer(ModelConfig(layer_norm="BiasFree"))), 26_111_668)
         self.assertAlmostEqual(gmac(ModelConfig()), 140.99, places=2)
 
+    def test_promptir_has_its_size_and_cost(self):
+        def prompt(dim, size, ffn_hidden, out_channels):
+            return {"length": 5, "dim": dim, "size": size, "heads": 4, "ffn_hidden": ffn_hidden, "out_channels": out_channels}
+
+        config = ModelConfig(prompts=[None, prompt(64, 64, 425, 96), prompt(128, 32, 851, 192), prompt(320, 16, 1872, 192)])
+        model = Restormer(config)
+        # 35,592,263 with the six convolutions that are in its checkpoints and do not run
+        self.assertEqual(parameter_count(model), 35_376_967)
+        self.assertAlmostEqual(gmac(config), 158.14, places=2)
+        self.assertEqual(config_of(model.state_dict()), config)
+
     def test_every_number_of_levels_keeps_the_size(self):
         for levels in range(1, 6):
             model = Restormer(tiny(num_blocks=[1] * levels, heads=[1] * levels))

@@ -25,7 +25,7 @@ def main():
     with open(arguments.config, encoding="utf-8") as file:
         loaded = json.load(file)
     config, bf16 = ModelConfig(**loaded["model"]), loaded["training"]["bf16"]
-    model = Restormer(config).to(memory_format=torch.channels_last)
+    model = Restormer(config).channels_last()
     torch.nn.init.normal_(model.output.weight, std=0.01)
     picture = torch.rand(arguments.batch, config.in_channels, arguments.patch, arguments.patch)
     picture = picture.to(memory_format=torch.channels_last)

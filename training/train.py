@@ -100,7 +100,7 @@ class Trainer:
         self.workers, self.device, self.validation = workers, device, validation
         self.batches = Batches(source, self.training["seed"], config["degradation"], 0 if device.type == "cpu" else 32)
         torch.manual_seed(self.training["seed"])
-        self.model = Restormer(ModelConfig(**config["model"])).to(device, memory_format=torch.channels_last)
+        self.model = Restormer(ModelConfig(**config["model"])).to(device).channels_last()
         self.flat = FlatTraining(self.model, workers, device)
         # what comes next, for all workers: step (or VALIDATE), progress, learning rate, batch, patch
         self.plan = torch.zeros(5, dtype=torch.float64)
@@ -138,7 +138,7 @@ class Trainer:
             min(training["ema_decay"], (1 + step) / (10 + step)))
 
     def validate(self, worker):
-        average = Restormer(self.model.config).to(self.device, memory_format=torch.channels_last)
+        average = Restormer(self.model.config).to(self.device).channels_last()
         average.load_state_dict(self.flat.state("average"))
         self.validation.run(average, self.device, self.autocast, worker, self.workers, self.scores)
         self.wait()
