@@ -239,6 +239,16 @@ rst_status rst_image_count(rst_image *image, rst_budget *budget, rst_error *err)
 
 /* ---- Weights ------------------------------------------------------------------------------- */
 
+/* A prompt of PromptIR (Potlapalli et al., NeurIPS 2023): `length` learnt components of `dim` channels and `size` x
+ * `size` pixels, mixed as the mean of a level's map says, and resized to it. It stands where the level is done, before
+ * it is upsampled: the map and the prompt side by side go through one block, and then to out_channels. */
+typedef struct rst_prompt {
+  int length; /* 0: no prompt */
+  int dim, size;
+  int heads, ffn_hidden; /* of the block */
+  int out_channels;
+} rst_prompt;
+
 /* The hyper-parameters, as the library tells them; members may follow in later versions, so programs do not
  * make any of their own. Level l (from 0) has dim * 2^l channels at 1/2^l of the resolution; decoder
  * level 0 and the refinement run at 2 * dim (at dim when levels == 1). */
@@ -256,6 +266,7 @@ typedef struct rst_architecture {
   bool norm_bias;                 /* layer norm WithBias (true) or BiasFree */
   bool dual_pixel;                /* skip_conv of the patch embedding before the output */
   bool residual;                  /* the input picture is added to the output */
+  rst_prompt prompts[RST_MAX_LEVELS]; /* of the levels below level 0, which has none */
 } rst_architecture;
 
 typedef struct rst_weights rst_weights; /* an open manifest and its files */
@@ -315,7 +326,7 @@ bool rst_architecture_stage(const rst_architecture *architecture, size_t index, 
 
 /* Writes the architecture as a manifest has it under `model`, a JSON object on several lines, into a text of
  * `size` bytes, RST_ARCHITECTURE_JSON being enough for any that rst_weights_open accepts. */
-#define RST_ARCHITECTURE_JSON 1024
+#define RST_ARCHITECTURE_JSON 2048
 void rst_architecture_json(const rst_architecture *architecture, char *text, size_t size);
 
 typedef struct rst_convert_options {

@@ -4,7 +4,7 @@
 
 #include "base/input.h"
 
-enum { RST_TENSOR_NAME = 64, RST_TENSOR_DIMS = 4 };
+enum { RST_TENSOR_NAME = 64, RST_TENSOR_DIMS = 5 };
 
 /* The first three are those that a manifest's files may have, the first four those that weights are converted
  * from; the rest stands beside the weights in checkpoints. */

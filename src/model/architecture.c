@@ -34,11 +34,42 @@ static rst_status check_level(const rst_architecture *a, int level, const char *
   return RST_OK;
 }
 
+typedef struct range {
+  const char *key;
+  int value, low, high;
+} range;
+
+static rst_status check_prompt(const rst_architecture *a, int level, const char *where, rst_error *err) {
+  const rst_prompt *p = &a->prompts[level];
+  if (p->length == 0) return RST_OK;
+  if (level == 0)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[0]: level 0, which is not upsampled, has no prompt", where);
+  const range ranges[] = {{"length", p->length, 1, RST_MAX_PROMPT_LENGTH},
+                          {"dim", p->dim, 1, MAX_DIM},
+                          {"size", p->size, 1, RST_MAX_PROMPT_SIZE},
+                          {"ffn_hidden", p->ffn_hidden, 1, RST_MAX_HIDDEN},
+                          {"out_channels", p->out_channels, 2, MAX_DIM << (RST_MAX_LEVELS - 1)}};
+  for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+    char key[48];
+    snprintf(key, sizeof key, "prompts[%d].%s", level, ranges[i].key);
+    rst_status status = check_range(where, key, ranges[i].value, ranges[i].low, ranges[i].high, err);
+    if (status != RST_OK) return status;
+  }
+  const int joined = (a->dim << level) + p->dim;
+  if (p->heads < 1 || joined % p->heads != 0)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[%d].heads %d, expected a divisor of level and prompt's width, %d",
+                    where, level, p->heads, joined);
+  if (level == 1 && p->out_channels != 2 * a->dim) /* the decoder's last level joins two maps of width dim */
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[1].out_channels %d, expected %d, twice dim", where,
+                    p->out_channels, 2 * a->dim);
+  if (p->out_channels % 2 != 0)
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[%d].out_channels %d, expected an even number", where, level,
+                    p->out_channels);
+  return RST_OK;
+}
+
 rst_status rst_architecture_check(const rst_architecture *a, const char *where, rst_error *err) {
-  const struct {
-    const char *key;
-    int value, low, high;
-  } ranges[] = {
+  const range ranges[] = {
       {"in_channels", a->in_channels, 1, RST_MAX_CHANNELS},
       {"out_channels", a->out_channels, 1, RST_MAX_CHANNELS},
       {"dim", a->dim, 1, MAX_DIM},
@@ -56,6 +87,7 @@ rst_status rst_architecture_check(const rst_architecture *a, const char *where, 
                     where, a->dim);
   for (int level = 0; level < a->levels; level++) {
     rst_status status = check_level(a, level, where, err);
+    if (status == RST_OK) status = check_prompt(a, level, where, err);
     if (status != RST_OK) return status;
   }
   if (a->dual_pixel && a->in_channels % 2 != 0)
@@ -79,13 +111,15 @@ typedef struct tensor_list {
 
 static void add_tensor(tensor_list *list, const rst_part *part, const rst_layer *layer, bool bias) {
   const size_t out = layer->out, in = layer->in, side = layer->side;
-  rst_tensor_spec spec = {.ndim = 1, .shape = {out, 1, 1, 1}, .elements = out};
-  if (layer->form == RST_SCALE) spec.ndim = 3;
-  if (layer->form == RST_CONV && !bias) {
-    spec = (rst_tensor_spec){.ndim = 4, .shape = {out, in, side, side}};
-    if (!rst_mul(out, in, &spec.elements) || !rst_mul(spec.elements, side * side, &spec.elements))
-      list->overflow = true;
-  }
+  const rst_tensor_spec forms[] = {[RST_CONV] = {.ndim = 4, .shape = {out, in, side, side, 1}},
+                                   [RST_LINEAR] = {.ndim = 2, .shape = {out, in, 1, 1, 1}},
+                                   [RST_NORM] = {.ndim = 1, .shape = {out, 1, 1, 1, 1}},
+                                   [RST_SCALE] = {.ndim = 3, .shape = {out, 1, 1, 1, 1}},
+                                   [RST_COMPONENTS] = {.ndim = 5, .shape = {1, out, in, side, side}}};
+  rst_tensor_spec spec = forms[bias ? RST_NORM : layer->form];
+  spec.elements = 1;
+  for (int i = 0; i < spec.ndim; i++)
+    if (!rst_mul(spec.elements, spec.shape[i], &spec.elements)) list->overflow = true;
   rst_layer_tensor_name(part, layer, bias, spec.name);
   if (list->specs != NULL) list->specs[list->count] = spec;
   list->count++;
@@ -208,6 +242,25 @@ static void put_numbers(json_text *t, const char *key, const int *values, int co
   put(t, "],\n");
 }
 
+/* Nothing in a network without prompts: manifests of before there were any are the same. */
+static void put_prompts(json_text *t, const rst_architecture *a) {
+  bool any = false;
+  for (int l = 0; l < a->levels; l++) any = any || a->prompts[l].length > 0;
+  if (!any) return;
+  put(t, ",\n    \"prompts\": [");
+  for (int l = 0; l < a->levels; l++) {
+    const rst_prompt *p = &a->prompts[l];
+    put(t, "%s\n      ", l > 0 ? "," : "");
+    if (p->length == 0)
+      put(t, "null");
+    else
+      put(t,
+          "{\"length\": %d, \"dim\": %d, \"size\": %d, \"heads\": %d, \"ffn_hidden\": %d, \"out_channels\": %d}",
+          p->length, p->dim, p->size, p->heads, p->ffn_hidden, p->out_channels);
+  }
+  put(t, "\n    ]");
+}
+
 void rst_architecture_json(const rst_architecture *a, char *text, size_t size) {
   static const char *const TRUTH[] = {"false", "true"};
   if (size == 0) return;
@@ -223,5 +276,7 @@ void rst_architecture_json(const rst_architecture *a, char *text, size_t size) {
       a->norm_bias ? "WithBias" : "BiasFree");
   for (int l = 0; l < a->levels; l++)
     put(&t, "%s\"%s\"", l > 0 ? ", " : "", a->attention[l] ? "mdta" : "none");
-  put(&t, "],\n    \"dual_pixel\": %s,\n    \"residual\": %s\n  }", TRUTH[a->dual_pixel], TRUTH[a->residual]);
+  put(&t, "],\n    \"dual_pixel\": %s,\n    \"residual\": %s", TRUTH[a->dual_pixel], TRUTH[a->residual]);
+  put_prompts(&t, a);
+  put(&t, "\n  }");
 }

@@ -6,7 +6,7 @@
 #include "restormer.h"
 
 enum { RST_MAX_CHANNELS = 64 /* of the picture, in and out */ };
-enum { RST_MAX_HIDDEN = (1 << 20) - 1 };
+enum { RST_MAX_HIDDEN = (1 << 20) - 1, RST_MAX_PROMPT_LENGTH = 64, RST_MAX_PROMPT_SIZE = 256 };
 
 typedef struct rst_tensor_spec {
   char name[RST_TENSOR_NAME]; /* the state dict's */

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/run.h"
+#include "model/passes.h"
 
 /* The context of these sweeps; each uses what it needs. */
 typedef struct frame {
@@ -35,8 +35,7 @@ static void produce_picture(const rst_sweep *s, rst_worker *w, const void *sourc
   f->run->kernels->store(out, padded, w->values[1], padded, n, padded);
 }
 
-static void produce_copy(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n,
-                         void *out) {
+void rst_produce_copy(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n, void *out) {
   (void)w, (void)x, (void)y;
   memcpy(out, source, n * s->ring_pixel);
 }
@@ -55,13 +54,20 @@ static void pack_conv(rst_packer *p, const rst_part *part) {
   *conv = rst_pack_conv(p, CONV, (rst_columns){.count = part->out, .groups = 1});
 }
 
-/* values[0] = the 3x3 convolution. Three neighbours in a ring row are one left operand. */
+static size_t layers_1x1(const rst_part *part, rst_layer *l) {
+  return conv_layer(part, l, "", 1, part->bias);
+}
+
+static void pack_1x1(rst_packer *p, const rst_part *part) {
+  rst_linear *linear = part->packed;
+  *linear = rst_pack_linear(
+      p, &(rst_matrix){.layer = CONV, .columns = {.count = part->out, .groups = 1}, .inputs = part->in});
+}
+
+/* values[0] = the 3x3 convolution. */
 static void convolve(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t n) {
   const frame *f = s->context;
-  const rst_linear *row = f->conv->row;
-  for (int i = 0; i < 3; i++)
-    rst_linear_run(&row[i], rows[i], s->ring_pixel / row->kernels->element, n, w->values[0],
-                   rst_linear_outputs(row), i > 0 ? RST_ADD_FLOATS : RST_INTO_FLOATS);
+  rst_conv3x3_run(f->conv, rows, s->ring_pixel / f->run->kernels->element, n, w->values[0]);
 }
 
 static size_t outputs(const rst_conv3x3 *conv) {
@@ -72,7 +78,7 @@ static size_t outputs(const rst_conv3x3 *conv) {
 static rst_sweep map_sweep(const rst_map *source, const frame *f, rst_consume *consume) {
   return (rst_sweep){.source = source,
                      .ring_pixel = source->pixel,
-                     .produce = produce_copy,
+                     .produce = rst_produce_copy,
                      .consume = consume,
                      .context = f};
 }
@@ -163,31 +169,28 @@ const rst_kind rst_down = {
 
 /* ---- Upsampling -------------------------------------------------------------------------------- */
 
-static size_t reduce_layers(const rst_part *part, rst_layer *l) {
-  return conv_layer(part, l, "", 1, part->bias);
-}
-
 static void derive_reduce(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
   a->bias = a->bias || rst_found_bias(shapes, part, CONV);
 }
 
-/* The convolution's two halves: for what comes from below, with the bias, and for the encoder's map. */
+/* The convolution's two parts: for what comes from below, with the bias, and for the encoder's map. */
 typedef struct reduce {
   rst_linear up, skip;
 } reduce;
 
 static void pack_reduce(rst_packer *p, const rst_part *part) {
-  const size_t c = part->out;
-  rst_matrix half = {.layer = CONV, .columns = {.count = c, .groups = 1}, .inputs = c};
+  const size_t c = part->out, below = part->in - c;
+  rst_matrix half = {.layer = CONV, .columns = {.count = c, .groups = 1}, .inputs = below};
   reduce *r = part->packed;
   r->up = rst_pack_linear(p, &half);
-  half.first_input = c;
+  half.first_input = below;
+  half.inputs = c;
   half.without_bias = true;
   r->skip = rst_pack_linear(p, &half);
 }
 
 const rst_kind rst_reduce_chan = {
-    .layers = reduce_layers, .derive = derive_reduce, .packed_size = sizeof(reduce), .pack = pack_reduce};
+    .layers = layers_1x1, .derive = derive_reduce, .packed_size = sizeof(reduce), .pack = pack_reduce};
 
 /* Pixel-shuffle: the outputs come in four groups, group 2 i + j for pixel (2 x + j, 2 y + i). */
 static void pack_up(rst_packer *p, const rst_part *part) {
@@ -205,14 +208,13 @@ static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *con
   const frame *f = s->context;
   const rst_kernels *k = f->run->kernels;
   const reduce *r = f->part[1].packed;
-  const size_t wide = outputs(f->conv), channels = wide / 4;
+  const size_t wide = outputs(f->conv), up = wide / 4, channels = rst_linear_outputs(&r->up);
   convolve(s, w, rows, n);
   for (size_t i = 0; i < 2; i++) {
     uint8_t *row = rst_map_at(f->out, 2 * x, 2 * y + i);
     for (size_t j = 0; j < 2; j++)
-      k->store((uint8_t *)w->operand[0] + j * channels * k->element, 2 * channels, corner(f, w, i, j), wide,
-               n, channels);
-    rst_linear_run(&r->up, w->operand[0], channels, 2 * n, w->values[1], channels, RST_INTO_FLOATS);
+      k->store((uint8_t *)w->operand[0] + j * up * k->element, 2 * up, corner(f, w, i, j), wide, n, up);
+    rst_linear_run(&r->up, w->operand[0], up, 2 * n, w->values[1], channels, RST_INTO_FLOATS);
     rst_linear_run(&r->skip, row, channels, 2 * n, w->values[1], channels, RST_ADD_FLOATS);
     k->store(row, channels, w->values[1], channels, 2 * n, channels);
   }
@@ -221,10 +223,11 @@ static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *con
 static rst_status up_reduce(rst_run *run, const rst_part *part) {
   rst_map *in = &run->maps[part->level], *out = in - 1;
   const frame f = {.run = run, .part = part, .conv = part->packed, .out = out};
-  const size_t channels = outputs(f.conv) / 4;
+  const reduce *r = part[1].packed;
+  const size_t up = outputs(f.conv) / 4;
   rst_sweep sweep = map_sweep(in, &f, consume_up_reduce);
   rst_run_sweep(run, part->level, &sweep,
-                (rst_sweep_needs){.operand = {2 * channels}, .values = {4 * channels, 2 * channels}});
+                (rst_sweep_needs){.operand = {2 * up}, .values = {4 * up, 2 * rst_linear_outputs(&r->up)}});
   rst_run_map_free(run, in);
   return RST_OK;
 }
@@ -285,20 +288,47 @@ static rst_status run_up(rst_run *run, const rst_part *part, rst_error *err) {
 const rst_kind rst_up = {
     .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_up, .run = run_up, .sweeps = 1};
 
-/* ---- skip_conv --------------------------------------------------------------------------------- */
+/* ---- Back from the sum of a map and its prompt --------------------------------------------------- */
 
-static size_t skip_layers(const rst_part *part, rst_layer *l) {
-  return conv_layer(part, l, "", 1, part->bias);
+static void derive_reduce_noise(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
+  a->prompts[part->level].out_channels = rst_found_size(shapes, part, CONV, 0);
+  derive_reduce(part, shapes, a);
 }
+
+static void consume_reduce_noise(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                                 size_t n) {
+  const frame *f = s->context;
+  const rst_linear *linear = f->part->packed;
+  const rst_kernels *k = linear->kernels;
+  const size_t out = rst_linear_outputs(linear);
+  rst_linear_run(linear, (const uint8_t *)rows[1] + s->ring_pixel, s->ring_pixel / k->element, n, w->values[0], out,
+                 RST_INTO_FLOATS);
+  k->store(rst_map_at(f->out, x, y), out, w->values[0], out, n, out);
+}
+
+static rst_status run_reduce_noise(rst_run *run, const rst_part *part, rst_error *err) {
+  rst_map *map = &run->maps[part->level], narrow;
+  rst_status status = rst_run_map(run, part->level, part->out, &narrow, err);
+  if (status != RST_OK) return status;
+  const frame f = {.run = run, .part = part, .out = &narrow};
+  rst_sweep sweep = map_sweep(map, &f, consume_reduce_noise);
+  rst_run_sweep(run, part->level, &sweep, (rst_sweep_needs){.values = {rst_padded(part->out)}});
+  rst_run_map_free(run, map);
+  *map = narrow;
+  return RST_OK;
+}
+
+const rst_kind rst_reduce_noise = {.layers = layers_1x1,
+                                   .derive = derive_reduce_noise,
+                                   .packed_size = sizeof(rst_linear),
+                                   .pack = pack_1x1,
+                                   .run = run_reduce_noise,
+                                   .sweeps = 1};
+
+/* ---- skip_conv --------------------------------------------------------------------------------- */
 
 static void derive_skip(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
   a->dual_pixel = rst_found_any(shapes, part);
-}
-
-static void pack_skip(rst_packer *p, const rst_part *part) {
-  rst_linear *linear = part->packed;
-  *linear = rst_pack_linear(
-      p, &(rst_matrix){.layer = CONV, .columns = {.count = part->out, .groups = 1}, .inputs = part->in});
 }
 
 static void consume_skip(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
@@ -320,10 +350,10 @@ static rst_status run_skip(rst_run *run, const rst_part *part, rst_error *err) {
   return RST_OK;
 }
 
-const rst_kind rst_skip_conv = {.layers = skip_layers,
+const rst_kind rst_skip_conv = {.layers = layers_1x1,
                                 .derive = derive_skip,
                                 .packed_size = sizeof(rst_linear),
-                                .pack = pack_skip,
+                                .pack = pack_1x1,
                                 .run = run_skip,
 .sweeps = 1};
 

@@ -48,7 +48,7 @@ static size_t layers(const rst_part *part, rst_layer *l) {
 }
 
 static void derive(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
-  int *hidden = &a->ffn_hidden[part->width_level];
+  int *hidden = rst_part_hidden(part, a);
   if (*hidden == 0) *hidden = rst_found_size(shapes, part, PROJECT_OUT, 1);
   if (*hidden == 0) *hidden = rst_found_size(shapes, part, PROJECT_IN, 0) / 2;
   a->bias = a->bias || rst_found_bias(shapes, part, PROJECT_IN);

@@ -23,9 +23,9 @@ static size_t layers(const rst_part *part, rst_layer *l) {
 }
 
 static void derive(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
-  int *heads = &a->heads[part->level];
+  int *heads = rst_part_heads(part, a);
   if (*heads == 0) *heads = rst_found_size(shapes, part, TEMPERATURE, 0);
-  a->attention[part->level] = a->attention[part->level] || rst_found_any(shapes, part);
+  if (rst_part_is_of_stage(part) && rst_found_any(shapes, part)) a->attention[part->level] = true;
 }
 
 /* Channels are padded to groups: q and k side by side. */
@@ -45,7 +45,7 @@ static void pack(rst_packer *p, const rst_part *part) {
   m->v = rst_pack_linear(p, &(rst_matrix){.layer = QKV, .columns = v, .inputs = c, .norm = &p->layers[NORM]});
   m->qk_dwconv = rst_pack_depthwise(p, QKV_DWCONV, qk);
   m->v_dwconv = rst_pack_depthwise(p, QKV_DWCONV, v);
-  m->temperature = rst_pack_values(p, TEMPERATURE);
+  m->temperature = rst_pack_values(p, TEMPERATURE, part->heads);
   m->project_out = rst_pack_linear(
       p, &(rst_matrix){
              .layer = PROJECT_OUT, .columns = {.count = c, .groups = 1}, .inputs = c, .kernels = p->exact});

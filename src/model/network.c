@@ -73,6 +73,7 @@ static void place_buffers(rst_run *run, rst_place *p) {
   run->attention = rst_place_take(p, n->attention);
   run->folded = rst_place_take(p, n->folded);
   run->product = rst_place_take(p, n->product);
+  run->prompt = rst_place_take(p, n->prompt);
 }
 
 uint64_t rst_network_bytes(const rst_run *run) {

@@ -22,6 +22,12 @@ void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, siz
                                     .into = into});
 }
 
+void rst_conv3x3_run(const rst_conv3x3 *conv, const void *const rows[3], size_t pitch, size_t pixels, float *out) {
+  for (int i = 0; i < 3; i++)
+    rst_linear_run(&conv->row[i], rows[i], pitch, pixels, out, rst_linear_outputs(&conv->row[i]),
+                   i > 0 ? RST_ADD_FLOATS : RST_INTO_FLOATS);
+}
+
 /* ---- Places and values --------------------------------------------------------------------- */
 
 static void *take(rst_packer *p, size_t count, size_t size) {
@@ -269,8 +275,8 @@ rst_depthwise rst_pack_depthwise(rst_packer *p, size_t layer, rst_columns column
   return (rst_depthwise){.weights = weights, .bias = bias, .channels = channels};
 }
 
-const float *rst_pack_values(rst_packer *p, size_t layer) {
-  float *values = take(p, p->layers[layer].out, sizeof *values);
-  if (is_filling(p)) read_checked(p, NULL, p->tensors[layer].weight, 0, p->layers[layer].out, values);
+const float *rst_pack_values(rst_packer *p, size_t layer, size_t count) {
+  float *values = take(p, count, sizeof *values);
+  if (is_filling(p)) read_checked(p, NULL, p->tensors[layer].weight, 0, count, values);
   return values;
 }

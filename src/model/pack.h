@@ -37,6 +37,10 @@ static inline size_t rst_linear_outputs(const rst_linear *linear) {
 void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, void *out,
                     size_t out_pitch, rst_into into);
 
+/* out = the convolution of `pixels` pixels; rows[i] point at the left neighbour of the first one, `pitch` elements from
+ * pixel to pixel: three neighbours are one left operand. */
+void rst_conv3x3_run(const rst_conv3x3 *conv, const void *const rows[3], size_t pitch, size_t pixels, float *out);
+
 /* ---- Packing ------------------------------------------------------------------------------- */
 
 /* The tensors of a layer; bias is NULL when it has none. */
@@ -80,7 +84,7 @@ typedef struct rst_matrix {
 rst_linear rst_pack_linear(rst_packer *packer, const rst_matrix *matrix);
 rst_conv3x3 rst_pack_conv(rst_packer *packer, size_t layer, rst_columns columns);
 rst_depthwise rst_pack_depthwise(rst_packer *packer, size_t layer, rst_columns columns);
-/* The values of a layer's weight. */
-const float *rst_pack_values(rst_packer *packer, size_t layer);
+/* The `count` values of a layer's weight. */
+const float *rst_pack_values(rst_packer *packer, size_t layer, size_t count);
 
 #endif

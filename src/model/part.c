@@ -43,6 +43,25 @@ static void tell_stage(const walk *w, rst_side side, int blocks, int width_level
   }
 }
 
+/* A level's prompt, the block that joins it with the map of `width` channels, and the way back from their sum. Returns
+ * how many channels the map has then; without a prompt it stays as it is. */
+static size_t tell_prompt(const walk *w, int level, size_t width) {
+  const rst_prompt *prompt = &w->a->prompts[level];
+  const size_t joined = width + (size_t)prompt->dim, out = (size_t)prompt->out_channels;
+  if (prompt->length == 0) return width;
+  rst_part part = part_of(w->a, level, width, joined, "prompt%d", level);
+  part.prompt = *prompt;
+  tell(w, &rst_prompt_gen, part);
+  part = part_of(w->a, level, joined, joined, "noise_level%d", level);
+  part.side = RST_PROMPTED;
+  part.heads = (size_t)prompt->heads;
+  part.hidden = (size_t)prompt->ffn_hidden;
+  tell(w, &rst_mdta, part);
+  tell(w, &rst_gdfn, part);
+  tell(w, &rst_reduce_noise, part_of(w->a, level, joined, out, "reduce_noise_level%d", level));
+  return out;
+}
+
 void rst_parts_visit(const rst_architecture *a, rst_part_visit *visit, void *user) {
   const walk w = {a, visit, user};
   const size_t dim = (size_t)a->dim;
@@ -55,9 +74,9 @@ void rst_parts_visit(const rst_architecture *a, rst_part_visit *visit, void *use
   }
   tell_stage(&w, RST_ENCODER, a->num_blocks[last], last, part_of(a, last, 0, 0, "latent"));
   for (int l = last - 1; l >= 0; l--) {
-    const size_t c = dim << l;
-    tell(&w, &rst_up, part_of(a, l + 1, 2 * c, 4 * c, "up%d_%d", l + 2, l + 1));
-    if (l > 0) tell(&w, &rst_reduce_chan, part_of(a, l, 2 * c, c, "reduce_chan_level%d", l + 1));
+    const size_t c = dim << l, below = tell_prompt(&w, l + 1, 2 * c);
+    tell(&w, &rst_up, part_of(a, l + 1, below, 2 * below, "up%d_%d", l + 2, l + 1));
+    if (l > 0) tell(&w, &rst_reduce_chan, part_of(a, l, below / 2 + c, c, "reduce_chan_level%d", l + 1));
     tell_stage(&w, RST_DECODER, a->num_blocks[l], l > 0 ? l : top,
                part_of(a, l, 0, 0, "decoder_level%d", l + 1));
   }
@@ -66,14 +85,25 @@ void rst_parts_visit(const rst_architecture *a, rst_part_visit *visit, void *use
   tell(&w, &rst_output, part_of(a, 0, dim << top, (size_t)a->out_channels, "output"));
 }
 
+int *rst_part_heads(const rst_part *part, rst_architecture *a) {
+  return part->side == RST_PROMPTED ? &a->prompts[part->level].heads : &a->heads[part->level];
+}
+
+int *rst_part_hidden(const rst_part *part, rst_architecture *a) {
+  return part->side == RST_PROMPTED ? &a->prompts[part->level].ffn_hidden : &a->ffn_hidden[part->width_level];
+}
+
 /* ---- Tensors ------------------------------------------------------------------------------- */
 
 void rst_layer_tensor_name(const rst_part *part, const rst_layer *layer, bool bias,
                            char name[RST_TENSOR_NAME]) {
-  static const char *const ENDINGS[][2] = {
-      [RST_CONV] = {".weight", ".bias"}, [RST_NORM] = {".body.weight", ".body.bias"}, [RST_SCALE] = {"", ""}};
+  static const char *const ENDINGS[][2] = {[RST_CONV] = {".weight", ".bias"},
+                                           [RST_LINEAR] = {".weight", ".bias"},
+                                           [RST_NORM] = {".body.weight", ".body.bias"},
+                                           [RST_SCALE] = {"", ""},
+                                           [RST_COMPONENTS] = {"", ""}};
   char block[16] = "";
-  if (part->side != RST_BETWEEN) snprintf(block, sizeof block, ".%d", part->block);
+  if (rst_part_is_of_stage(part)) snprintf(block, sizeof block, ".%d", part->block);
   snprintf(name, RST_TENSOR_NAME, "%s%s%s%s", part->stage, block, layer->name, ENDINGS[layer->form][bias]);
 }
 

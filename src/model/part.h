@@ -17,8 +17,10 @@ typedef struct rst_checkpoint_shapes rst_checkpoint_shapes; /* below */
 /* Tensors of a layer, whose names begin with those of the part and the layer. */
 typedef enum rst_form {
   RST_CONV, /* ".weight" [out, in, side, side], ".bias" [out] */
+  RST_LINEAR, /* ".weight" [out, in], ".bias" [out]; once for a picture */
   RST_NORM, /* ".body.weight" [out], ".body.bias" [out] */
-  RST_SCALE /* "" [out, 1, 1] */
+  RST_SCALE, /* "" [out, 1, 1] */
+  RST_COMPONENTS /* "" [1, out, in, side, side] */
 } rst_form;
 
 typedef struct rst_layer {
@@ -46,11 +48,12 @@ typedef struct rst_kind {
 
 /* x += MDTA(norm1(x)) and x += GDFN(norm2(x)) make a transformer block. */
 extern const rst_kind rst_patch_embed, rst_mdta, rst_gdfn, rst_down, rst_up, rst_reduce_chan, rst_skip_conv,
-    rst_output;
+    rst_output, rst_prompt_gen, rst_reduce_noise;
 
 /* ---- Parts --------------------------------------------------------------------------------- */
 
-typedef enum rst_side { RST_BETWEEN, RST_ENCODER, RST_DECODER, RST_REFINEMENT } rst_side;
+/* Where a block is; the one behind a prompt is no stage's, and has no number in its tensors' names. */
+typedef enum rst_side { RST_BETWEEN, RST_PROMPTED, RST_ENCODER, RST_DECODER, RST_REFINEMENT } rst_side;
 
 struct rst_part {
   const rst_kind *kind;
@@ -61,6 +64,7 @@ struct rst_part {
   int width_level; /* of blocks: the level whose width they have */
   size_t in, out;  /* channels */
   size_t heads, hidden;
+  rst_prompt prompt; /* of a prompt */
   bool bias, norm_bias;
   void *packed; /* what kind->pack fills; NULL in the bare description */
   size_t place; /* of its weights in the model's arena */
@@ -69,6 +73,14 @@ struct rst_part {
 /* Calls `visit` with every part of the network. */
 typedef void rst_part_visit(void *user, const rst_part *part);
 void rst_parts_visit(const rst_architecture *architecture, rst_part_visit *visit, void *user);
+
+static inline bool rst_part_is_of_stage(const rst_part *part) {
+  return part->side >= RST_ENCODER;
+}
+
+/* Where the architecture has the heads and the hidden width of a block. */
+int *rst_part_heads(const rst_part *part, rst_architecture *architecture);
+int *rst_part_hidden(const rst_part *part, rst_architecture *architecture);
 
 /* The name of a layer's weight, or of its bias. */
 void rst_layer_tensor_name(const rst_part *part, const rst_layer *layer, bool bias,

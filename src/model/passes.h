@@ -1,4 +1,4 @@
-/* passes.h - what the sweeps of a block share. */
+/* passes.h - what sweeps share, those of a block most of it. */
 #ifndef RST_MODEL_PASSES_H
 #define RST_MODEL_PASSES_H
 
@@ -21,6 +21,9 @@ static inline size_t rst_pass_ring_pixel(size_t channels) {
 
 /* produce: layer norm and pass->in. Needs operand[1] of the padded channels. */
 rst_produce rst_pass_produce;
+
+/* produce: the pixels of the source as they are; ring pixels are as large. */
+rst_produce rst_produce_copy;
 
 /* The depthwise convolution of ring rows. */
 rst_dwconv rst_pass_dwconv(const rst_depthwise *d, const rst_sweep *s, const void *const rows[3], size_t n);

@@ -14,7 +14,7 @@
 /* Bytes of the buffers, the largest that any sweep asked for. */
 typedef struct rst_needs {
   size_t ring, carry, operand[2], values[2], sums;          /* of each worker */
-  size_t border_rows, partials, attention, folded, product; /* of the run */
+  size_t border_rows, partials, attention, folded, product, prompt; /* of the run */
 } rst_needs;
 
 enum { RST_PAGE = 4096 }; /* where maps begin: a page, or less, and then those at its borders are not given back */
@@ -42,10 +42,11 @@ struct rst_run {
   rst_map maps[RST_MAX_LEVELS]; /* of each level, where there is one; the parts make, change and free them */
   rst_worker *workers;          /* [threads] */
   uint8_t *border_rows;
-  float *partials;  /* attention statistics per chunk and column of cells */
+  float *partials;  /* statistics per chunk (attention's: and column of cells) */
   float *attention; /* per cell: transposed attention matrices of all heads */
   void *folded;     /* per cell: attention multiplied into project_out, packed */
   float *product;   /* one cell's, before it is packed; where the packed ones are no floats */
+  float *prompt;    /* before it is resized */
 
   /* Of one run. */
   rst_pool *pool;

@@ -20,7 +20,7 @@ enum { MAX_FILES = 1000 };
 
 typedef struct model_keys {
   const cJSON *in_channels, *out_channels, *dim, *num_blocks, *num_refinement_blocks, *heads;
-  const cJSON *ffn_expansion_factor, *ffn_hidden, *bias, *layer_norm, *attention, *dual_pixel, *residual;
+  const cJSON *ffn_expansion_factor, *ffn_hidden, *bias, *layer_norm, *attention, *dual_pixel, *residual, *prompts;
 } model_keys;
 
 static rst_status read_int(const cJSON *value, const char *where, const char *key, int *out, rst_error *err) {
@@ -107,6 +107,40 @@ static rst_status read_attention(const cJSON *value, const char *where, rst_arch
   return status;
 }
 
+/* A level's prompt, null where it has none. */
+static rst_status read_prompt(const cJSON *value, const char *where, int level, rst_prompt *prompt, rst_error *err) {
+  const cJSON *values[6] = {NULL};
+  const struct {
+    const char *key;
+    int *out;
+  } numbers[] = {{"length", &prompt->length},         {"dim", &prompt->dim},
+                 {"size", &prompt->size},             {"heads", &prompt->heads},
+                 {"ffn_hidden", &prompt->ffn_hidden}, {"out_channels", &prompt->out_channels}};
+  rst_json_field fields[COUNT(numbers)];
+  char entry[RST_JSON_WHERE + 24];
+  if (cJSON_IsNull(value)) return RST_OK;
+  snprintf(entry, sizeof entry, "%s: prompts[%d]", where, level);
+  for (size_t i = 0; i < COUNT(numbers); i++) fields[i] = (rst_json_field){numbers[i].key, true, &values[i]};
+  rst_status status = rst_json_object(value, entry, fields, COUNT(fields), err);
+  for (size_t i = 0; i < COUNT(numbers) && status == RST_OK; i++)
+    status = read_int(values[i], entry, numbers[i].key, numbers[i].out, err);
+  if (status == RST_OK && prompt->length == 0) /* which means that there is none */
+    status = rst_fail(err, RST_ERROR_WEIGHTS, "%s: length 0, expected 1 to %d", entry, (int)RST_MAX_PROMPT_LENGTH);
+  return status;
+}
+
+static rst_status read_prompts(const cJSON *value, const char *where, rst_architecture *a, rst_error *err) {
+  size_t count;
+  if (value == NULL) return RST_OK;
+  rst_status status =
+      rst_json_array(value, where, "prompts", (size_t)a->levels, (size_t)a->levels, &count, err);
+  if (status != RST_OK) return status;
+  const cJSON *item = value->child;
+  for (int level = 0; level < a->levels && status == RST_OK; level++, item = item->next)
+    status = read_prompt(item, where, level, &a->prompts[level], err);
+  return status;
+}
+
 static rst_status read_flags(const model_keys *k, const char *where, rst_architecture *a, rst_error *err) {
   rst_status status = rst_json_bool(k->bias, where, "bias", &a->bias, err);
   if (status == RST_OK)
@@ -152,11 +186,13 @@ static rst_status read_model(const cJSON *model, const char *path, rst_architect
       {"attention", true, &k.attention},
       {"dual_pixel", true, &k.dual_pixel},
       {"residual", true, &k.residual},
+      {"prompts", false, &k.prompts},
   };
   rst_status status = rst_json_object(model, where, fields, COUNT(fields), err);
   if (status == RST_OK) status = read_sizes(&k, where, a, err);
   if (status == RST_OK) status = read_flags(&k, where, a, err);
   if (status == RST_OK) status = read_attention(k.attention, where, a, err);
+  if (status == RST_OK) status = read_prompts(k.prompts, where, a, err);
   if (status == RST_OK) status = rst_architecture_check(a, where, err);
   return status;
 }

@@ -247,6 +247,7 @@ static void assert_same_architecture(const rst_architecture *a, const rst_archit
     assert_int_equal(a->heads[l], b->heads[l]);
     assert_int_equal(a->ffn_hidden[l], b->ffn_hidden[l]);
     assert_int_equal(a->attention[l], b->attention[l]);
+    assert_memory_equal(&a->prompts[l], &b->prompts[l], sizeof a->prompts[l]);
   }
   assert_int_equal(a->bias, b->bias);
   assert_int_equal(a->norm_bias, b->norm_bias);

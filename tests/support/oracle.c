@@ -72,10 +72,10 @@ static void add(double *x, double *y, size_t count) {
 }
 
 /* x += attn(norm1(x)), multi-Dconv head transposed attention. */
-static void add_attention(const oracle_model *model, const char *prefix, int level, size_t channels,
+static void add_attention(const oracle_model *model, const char *prefix, int level, size_t channels, size_t heads,
                           size_t height, size_t width, double *x) {
   const bool bias = model->architecture.bias;
-  const size_t heads = (size_t)model->architecture.heads[level], pixels = height * width;
+  const size_t pixels = height * width;
   char name[128];
   double *normed = norm(model, prefix, "norm1.body.weight", "norm1.body.bias", x, channels, pixels);
   snprintf(name, sizeof name, "%s.attn.qkv", prefix);
@@ -120,7 +120,8 @@ void oracle_block(const oracle_model *model, const char *prefix, int level, int 
                   size_t width, double *x) {
   const rst_architecture *a = &model->architecture;
   const size_t channels = (size_t)a->dim << width_level;
-  if (a->attention[level]) add_attention(model, prefix, level, channels, height, width, x);
+  if (a->attention[level])
+    add_attention(model, prefix, level, channels, (size_t)a->heads[level], height, width, x);
   add_ffn(model, prefix, channels, (size_t)a->ffn_hidden[width_level], height, width, x);
 }
 
@@ -146,23 +147,71 @@ static double *down(const oracle_model *model, int l, double *x, size_t channels
   return out;
 }
 
-/* From level l + 1 to l, joined with that level's encoder output `skip`: x [2C][height][width] and skip
+/* The prompt of a level for its map x: [dim][height][width]. */
+static double *make_prompt(const oracle_model *model, int level, const double *x, size_t channels, size_t height,
+                           size_t width) {
+  const rst_prompt *prompt = &model->architecture.prompts[level];
+  const size_t length = (size_t)prompt->length, dim = (size_t)prompt->dim, size = (size_t)prompt->size;
+  const size_t component = dim * size * size, pixels = height * width;
+  double *mean = oracle_alloc(channels), *mixed = oracle_alloc(component), *resized = oracle_alloc(dim * pixels);
+  char name[64];
+  for (size_t i = 0; i < channels * pixels; i++) mean[i / pixels] += x[i] / (double)pixels;
+  snprintf(name, sizeof name, "prompt%d.linear_layer", level);
+  double *shares = conv1x1(model, name, true, mean, channels, 1, length);
+  oracle_softmax(shares, length);
+  snprintf(name, sizeof name, "prompt%d", level);
+  double *components = fetch(model, name, "prompt_param", length * component);
+  for (size_t i = 0; i < length * component; i++) mixed[i % component] += shares[i / component] * components[i];
+  oracle_resize(mixed, dim, size, size, height, width, resized);
+  snprintf(name, sizeof name, "prompt%d.conv3x3", level);
+  double *out = conv3x3(model, name, false, resized, dim, height, width, dim);
+  free(mean);
+  free(shares);
+  free(components);
+  free(mixed);
+  free(resized);
+  return out;
+}
+
+/* A level's prompt and what joins the two: x is freed, the result has as many channels as *channels becomes. */
+static double *prompted(const oracle_model *model, int level, double *x, size_t *channels, size_t height,
+                        size_t width) {
+  const rst_prompt *prompt = &model->architecture.prompts[level];
+  const size_t before = *channels * height * width, dim = (size_t)prompt->dim, joined = *channels + dim;
+  char name[64];
+  double *made = make_prompt(model, level, x, *channels, height, width);
+  double *both = oracle_alloc(joined * height * width);
+  for (size_t i = 0; i < before; i++) both[i] = x[i];
+  for (size_t i = 0; i < dim * height * width; i++) both[before + i] = made[i];
+  free(x);
+  free(made);
+  snprintf(name, sizeof name, "noise_level%d", level);
+  add_attention(model, name, level, joined, (size_t)prompt->heads, height, width, both);
+  add_ffn(model, name, joined, (size_t)prompt->ffn_hidden, height, width, both);
+  *channels = (size_t)prompt->out_channels;
+  snprintf(name, sizeof name, "reduce_noise_level%d", level);
+  double *out = conv1x1(model, name, model->architecture.bias, both, joined, height * width, *channels);
+  free(both);
+  return out;
+}
+
+/* From level l + 1 to l, joined with that level's encoder output `skip`: x [below][height][width] and skip
  * [C][2 height][2 width] are freed; the result has C channels, 2C on level 0. */
-static double *up(const oracle_model *model, int l, double *x, double *skip, size_t channels, size_t height,
-                  size_t width) {
-  const size_t pixels = 4 * height * width;
+static double *up(const oracle_model *model, int l, double *x, size_t below, double *skip, size_t channels,
+                  size_t height, size_t width) {
+  const size_t pixels = 4 * height * width, risen = below / 2;
   char name[64];
   snprintf(name, sizeof name, "up%d_%d.body.0", l + 2, l + 1);
-  double *twice = conv3x3(model, name, false, x, 2 * channels, height, width, 4 * channels);
-  double *joined = oracle_alloc(2 * channels * pixels);
-  oracle_pixel_shuffle(twice, 4 * channels, height, width, joined);
-  for (size_t i = 0; i < channels * pixels; i++) joined[channels * pixels + i] = skip[i];
+  double *twice = conv3x3(model, name, false, x, below, height, width, 2 * below);
+  double *joined = oracle_alloc((risen + channels) * pixels);
+  oracle_pixel_shuffle(twice, 2 * below, height, width, joined);
+  for (size_t i = 0; i < channels * pixels; i++) joined[risen * pixels + i] = skip[i];
   free(x);
   free(skip);
   free(twice);
   if (l == 0) return joined;
   snprintf(name, sizeof name, "reduce_chan_level%d", l + 1);
-  double *reduced = conv1x1(model, name, model->architecture.bias, joined, 2 * channels, pixels, channels);
+  double *reduced = conv1x1(model, name, model->architecture.bias, joined, risen + channels, pixels, channels);
   free(joined);
   return reduced;
 }
@@ -184,7 +233,10 @@ static double *levels(const oracle_model *model, double *x, size_t height, size_
   }
   blocks(model, "latent", a->num_blocks[last], last, last, height >> last, width >> last, x);
   for (int l = last - 1; l >= 0; l--) {
-    x = up(model, l, x, skip[l], (size_t)a->dim << l, height >> (l + 1), width >> (l + 1));
+    const size_t h = height >> (l + 1), w = width >> (l + 1);
+    size_t below = (size_t)a->dim << (l + 1);
+    if (a->prompts[l + 1].length > 0) x = prompted(model, l + 1, x, &below, h, w);
+    x = up(model, l, x, below, skip[l], (size_t)a->dim << l, h, w);
     snprintf(stage, sizeof stage, "decoder_level%d", l + 1);
     blocks(model, stage, a->num_blocks[l], l, l == 0 ? 1 : l, height >> l, width >> l, x);
   }

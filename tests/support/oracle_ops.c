@@ -90,7 +90,7 @@ static double inner(const double *a, const double *b, size_t map_width, oracle_w
   return sum;
 }
 
-static void softmax(double *row, size_t count) {
+void oracle_softmax(double *row, size_t count) {
   double largest = row[0], sum = 0;
   for (size_t j = 1; j < count; j++) largest = fmax(largest, row[j]);
   for (size_t j = 0; j < count; j++) sum += row[j] = exp(row[j] - largest);
@@ -110,7 +110,7 @@ void oracle_attention_matrix(const double *q, const double *k, size_t channels, 
         const double k_norm = fmax(sqrt(inner(k_row, k_row, width, window)), 1e-12);
         row[j] = inner(q_row, k_row, width, window) / (q_norm * k_norm) * temperature[head];
       }
-      softmax(row, d);
+      oracle_softmax(row, d);
     }
 }
 
@@ -183,6 +183,27 @@ void oracle_pixel_shuffle(const double *x, size_t channels, size_t height, size_
         const size_t from = 4 * c + 2 * (y % 2) + column % 2;
         out[(c * 2 * height + y) * 2 * width + column] = x[(from * height + y / 2) * width + column / 2];
       }
+}
+
+/* The value at fractional index `at` of `count` values; beyond the ends, that of the end. */
+static double between(const double *x, size_t count, double at) {
+  const double inside = fmin(fmax(at, 0), (double)(count - 1)), share = inside - floor(inside);
+  const double *first = x + (size_t)inside;
+  return share == 0 ? first[0] : (1 - share) * first[0] + share * first[1];
+}
+
+void oracle_resize(const double *x, size_t channels, size_t height, size_t width, size_t out_height, size_t out_width,
+                   double *out) {
+  double *column = oracle_alloc(height);
+  for (size_t c = 0; c < channels; c++)
+    for (size_t i = 0; i < out_width; i++) {
+      const double at = ((double)i + 0.5) * (double)width / (double)out_width - 0.5;
+      for (size_t y = 0; y < height; y++) column[y] = between(x + (c * height + y) * width, width, at);
+      for (size_t y = 0; y < out_height; y++)
+        out[(c * out_height + y) * out_width + i] =
+            between(column, height, ((double)y + 0.5) * (double)height / (double)out_height - 0.5);
+    }
+  free(column);
 }
 
 size_t oracle_reflect(size_t i, size_t length) {

@@ -66,6 +66,34 @@ rst_architecture architecture_published(void) {
   return a;
 }
 
+static void add_prompt(rst_architecture *a, int level, int length, int dim, int size, int heads) {
+  const int joined = (a->dim << level) + dim, out = level == a->levels - 1 && level > 1 ? level - 1 : level;
+  a->prompts[level] = (rst_prompt){.length = length,
+                                   .dim = dim,
+                                   .size = size,
+                                   .heads = heads,
+                                   .ffn_hidden = (int)((double)joined * 2.66),
+                                   .out_channels = a->dim << out};
+}
+
+void architecture_add_prompts(rst_architecture *a) {
+  for (int l = 1; l < a->levels; l++) add_prompt(a, l, 1 + l, a->dim + 2 * l, 11 - 2 * l, 2);
+}
+
+rst_architecture architecture_prompted(int dim, int levels) {
+  rst_architecture a = architecture_small(dim, levels);
+  architecture_add_prompts(&a);
+  return a;
+}
+
+rst_architecture architecture_promptir(void) {
+  rst_architecture a = architecture_published();
+  add_prompt(&a, 1, 5, 64, 64, 4);
+  add_prompt(&a, 2, 5, 128, 32, 4);
+  add_prompt(&a, 3, 5, 320, 16, 4);
+  return a;
+}
+
 /* ---- Models ----------------------------------------------------------------------------------------------
  */
 
@@ -94,10 +122,13 @@ static bool ends_with(const char *name, const char *ending) {
 
 static spread tensor_spread(const rst_tensor_spec *spec) {
   if (ends_with(spec->name, ".temperature")) return (spread){1.5, 1};
+  if (ends_with(spec->name, ".prompt_param")) return (spread){0, 1};
   if (ends_with(spec->name, ".body.weight")) return (spread){1, 0.2};
   if (ends_with(spec->name, ".bias")) return (spread){0, 0.1};
   const double fan_in = (double)spec->elements / (double)spec->shape[0];
-  const double gain = strcmp(spec->name, "output.weight") == 0 ? 0.1 : 1;
+  const double gain = strcmp(spec->name, "output.weight") == 0    ? 0.1
+                      : ends_with(spec->name, ".linear_layer.weight") ? 3
+                                                                      : 1;
   return (spread){0, gain * sqrt(3 / fan_in)};
 }
 
@@ -173,31 +204,6 @@ rst_status random_model_write(const random_model *model, const char *manifest_pa
   return rst_weights_write(&writing, err);
 }
 
-static void put_ints(FILE *f, const char *key, const int *values, int count) {
-  fprintf(f, "    \"%s\": [", key);
-  for (int i = 0; i < count; i++) fprintf(f, "%s%d", i == 0 ? "" : ", ", values[i]);
-  fprintf(f, "],\n");
-}
-
-static const char *json_bool(bool value) {
-  return value ? "true" : "false";
-}
-
-static void put_architecture(FILE *f, const rst_architecture *a) {
-  fprintf(f, "  \"model\": {\n    \"in_channels\": %d,\n    \"out_channels\": %d,\n    \"dim\": %d,\n",
-          a->in_channels, a->out_channels, a->dim);
-  put_ints(f, "num_blocks", a->num_blocks, a->levels);
-  fprintf(f, "    \"num_refinement_blocks\": %d,\n", a->num_refinement_blocks);
-  put_ints(f, "heads", a->heads, a->levels);
-  put_ints(f, "ffn_hidden", a->ffn_hidden, a->levels);
-  fprintf(f, "    \"bias\": %s,\n    \"layer_norm\": \"%s\",\n    \"attention\": [", json_bool(a->bias),
-          a->norm_bias ? "WithBias" : "BiasFree");
-  for (int l = 0; l < a->levels; l++)
-    fprintf(f, "%s\"%s\"", l == 0 ? "" : ", ", a->attention[l] ? "mdta" : "none");
-  fprintf(f, "],\n    \"dual_pixel\": %s,\n    \"residual\": %s\n  },\n", json_bool(a->dual_pixel),
-          json_bool(a->residual));
-}
-
 static void put_tensor(FILE *f, const random_model *model, const rst_tensor_spec *spec) {
   fprintf(f, "    \"%s\": {\"shape\": [", spec->name);
   for (int i = 0; i < spec->ndim; i++) fprintf(f, "%s%zu", i == 0 ? "" : ", ", spec->shape[i]);
@@ -215,8 +221,9 @@ rst_status random_model_write_inline(const random_model *model, const char *mani
   if (f == NULL) return rst_fail(err, RST_ERROR_OUTPUT, "%s: cannot be written", manifest_path);
   fprintf(f, "{\n  \"format\": \"restormer-weights\",\n  \"version\": 1,\n");
   fprintf(f, "  \"name\": \"random\",\n  \"source\": \"random weights, not trained\",\n");
-  put_architecture(f, &model->architecture);
-  fprintf(f, "  \"tensors\": {\n");
+  char architecture[RST_ARCHITECTURE_JSON];
+  rst_architecture_json(&model->architecture, architecture, sizeof architecture);
+  fprintf(f, "  \"model\": %s,\n  \"tensors\": {\n", architecture);
   for (size_t i = 0; i < model->count; i++) {
     put_tensor(f, model, &model->specs[i]);
     fprintf(f, i + 1 < model->count ? ",\n" : "\n");

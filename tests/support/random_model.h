@@ -4,7 +4,7 @@
  * on every machine, and nothing is stored. The scales keep activations near 1 through any number of blocks:
  * convolutions are uniform with variance 1 / fan-in (the output convolution a tenth of that, so that the
  * result stays near the picture), norm weights 1 +- 0.2, biases +- 0.1, temperatures 0.5..2.5 so that
- * attention is not nearly uniform. */
+ * attention is not nearly uniform, a prompt's components +- 1 and what mixes them three times the usual. */
 #ifndef TESTS_SUPPORT_RANDOM_MODEL_H
 #define TESTS_SUPPORT_RANDOM_MODEL_H
 
@@ -27,6 +27,12 @@ float random_unit(uint64_t seed, uint64_t index);
 rst_architecture architecture_small(int dim, int levels);
 /* The published one: 26,126,644 parameters. */
 rst_architecture architecture_published(void);
+/* A prompt on every level but the first; the lowest one halves its map's width, as PromptIR's does. */
+void architecture_add_prompts(rst_architecture *architecture);
+/* The small one with them. */
+rst_architecture architecture_prompted(int dim, int levels);
+/* PromptIR as it is published. */
+rst_architecture architecture_promptir(void);
 /* Sets ffn_hidden as the authors' program does, int(width * factor). */
 void architecture_set_factor(rst_architecture *architecture, double factor);
 

@@ -25,6 +25,7 @@ static const char USAGE[] =
     "  --bias               convolutions have biases\n"
     "  --in N, --out N      channels of input and output [3]\n"
     "  --dual-pixel         a dual-pixel model: 6 channels in, no residual\n"
+    "  --prompts            a prompt on every level but the first\n"
     "  --no-residual        the input is not added to the output\n"
     "  --seed N             [1]\n"
     "  --dtype TYPE         f32, f16 or bf16 [f32]\n"
@@ -35,7 +36,7 @@ enum { MAX_NUMBER = 1 << 20 }; /* of any option; the architecture has limits of 
 typedef struct settings {
   rst_architecture architecture;
   double factor;
-  bool own_hidden;
+  bool own_hidden, prompts;
   int seed;
   rst_dtype dtype;
   bool in_manifest;
@@ -135,6 +136,7 @@ enum {
   OUT,
   DUAL,
   ALONE,
+  PROMPTS,
   SEED,
   DTYPE,
   INLINE,
@@ -190,6 +192,9 @@ static void set_option(settings *s, int option, const char *value) {
     case ALONE:
       a->residual = false;
       break;
+    case PROMPTS:
+      s->prompts = true;
+      break;
     case SEED:
       s->seed = one_int("seed", value);
       break;
@@ -220,6 +225,7 @@ int main(int argc, char **argv) {
                                           {"out", required_argument, NULL, OUT},
                                           {"dual-pixel", no_argument, NULL, DUAL},
                                           {"no-residual", no_argument, NULL, ALONE},
+                                          {"prompts", no_argument, NULL, PROMPTS},
                                           {"seed", required_argument, NULL, SEED},
                                           {"dtype", required_argument, NULL, DTYPE},
                                           {"inline", no_argument, NULL, INLINE},
@@ -235,6 +241,8 @@ int main(int argc, char **argv) {
     return 2;
   }
   if (!s.own_hidden) architecture_set_factor(&s.architecture, s.factor);
+
+  if (s.prompts) architecture_add_prompts(&s.architecture);
 
   rst_error err;
   random_model model;

@@ -21,6 +21,15 @@ static rst_architecture published(void) {
                             .residual = true};
 }
 
+/* PromptIR as it is published. */
+static rst_architecture promptir(void) {
+  rst_architecture a = published();
+  a.prompts[1] = (rst_prompt){5, 64, 64, 4, 425, 96};
+  a.prompts[2] = (rst_prompt){5, 128, 32, 4, 851, 192};
+  a.prompts[3] = (rst_prompt){5, 320, 16, 4, 1872, 192};
+  return a;
+}
+
 /* One block a stage, width 4, hidden width 8 * 2^level. */
 static rst_architecture small(int levels) {
   rst_architecture a = {.in_channels = 3, .out_channels = 3, .dim = 4, .levels = levels, .norm_bias = true};
@@ -81,12 +90,18 @@ static void test_published_models_have_the_published_number_of_parameters(void *
   assert_int_equal(parameters_of(&a), 26126644);
   a.norm_bias = false;
   assert_int_equal(parameters_of(&a), 26111668);
+  /* 35.59 M are published, with those of six convolutions that never run. */
+  a = promptir();
+  const size_t unused = 64 * 64 + 128 * 128 + 320 * 256 + (48 + 64) * 48 + (96 + 128) * 96 + (192 + 256) * 192;
+  assert_int_equal(parameters_of(&a) + unused, 35592263);
 }
 
 static void test_published_model_has_the_published_macs(void **state) {
   (void)state;
   rst_architecture a = published();
   assert_int_equal(rst_architecture_macs(&a, 256, 256), UINT64_C(140990496768));
+  a = promptir();
+  assert_int_equal(rst_architecture_macs(&a, 256, 256), UINT64_C(158140833792));
 }
 
 static void test_names_are_in_the_order_of_the_state_dict(void **state) {
@@ -162,6 +177,31 @@ static void test_shapes_of_four_levels(void **state) {
   assert_null(find(&list, "reduce_chan_level1.weight"));
   assert_null(find(&list, "skip_conv.weight"));
   assert_null(find(&list, "output.bias"));
+  rst_free(list.specs);
+}
+
+static void test_shapes_of_prompts(void **state) {
+  (void)state;
+  rst_architecture a = promptir();
+  tensor_list list = list_of(&a);
+  const rst_tensor_spec *components = find(&list, "prompt3.prompt_param");
+  static const size_t shape[] = {1, 5, 320, 16, 16};
+  assert_int_equal(components->ndim, 5);
+  assert_memory_equal(components->shape, shape, sizeof shape);
+  assert_int_equal(components->elements, 5 * 320 * 16 * 16);
+  assert_shape(&list, "prompt3.linear_layer.weight", 2, 5, 384, 1, 1);
+  assert_shape(&list, "prompt3.linear_layer.bias", 1, 5, 1, 1, 1);
+  assert_shape(&list, "prompt3.conv3x3.weight", 4, 320, 320, 3, 3);
+  assert_shape(&list, "noise_level3.norm1.body.weight", 1, 704, 1, 1, 1);
+  assert_shape(&list, "noise_level3.attn.temperature", 3, 4, 1, 1, 1);
+  assert_shape(&list, "noise_level3.ffn.project_out.weight", 4, 704, 1872, 1, 1);
+  assert_shape(&list, "reduce_noise_level3.weight", 4, 192, 704, 1, 1);
+  assert_shape(&list, "up4_3.body.0.weight", 4, 384, 192, 3, 3);
+  assert_shape(&list, "reduce_chan_level3.weight", 4, 192, 288, 1, 1);
+  assert_shape(&list, "noise_level2.attn.qkv.weight", 4, 960, 320, 1, 1);
+  assert_shape(&list, "reduce_noise_level2.weight", 4, 192, 320, 1, 1);
+  assert_shape(&list, "reduce_noise_level1.weight", 4, 96, 160, 1, 1);
+  assert_null(find(&list, "prompt0.prompt_param"));
   rst_free(list.specs);
 }
 
@@ -276,6 +316,10 @@ static void test_stages_are_runs_of_blocks(void **state) {
     assert_int_equal(info.ffn_hidden, expected[i].ffn_hidden);
   }
   assert_false(rst_architecture_stage(&a, count, &info));
+  a.prompts[3] = promptir().prompts[3];
+  assert_true(rst_architecture_stage(&a, 3, &info));
+  assert_string_equal(info.name, "noise_level3");
+  assert_true(info.width == 704 && info.blocks == 1 && info.heads == 4 && info.ffn_hidden == 1872);
   a.dim = 0;
   assert_false(rst_architecture_stage(&a, 0, &info));
 }
@@ -296,7 +340,10 @@ static void test_json_is_cut_where_the_text_ends(void **state) {
   }
   a = (rst_architecture){.in_channels = 64, .out_channels = 64, .dim = 4096, .levels = 5};
   a.num_refinement_blocks = 256;
-  for (int l = 0; l < 5; l++) a.num_blocks[l] = 256, a.heads[l] = 65536, a.ffn_hidden[l] = (1 << 20) - 1;
+  for (int l = 0; l < 5; l++) {
+    a.num_blocks[l] = 256, a.heads[l] = 65536, a.ffn_hidden[l] = (1 << 20) - 1;
+    a.prompts[l] = (rst_prompt){64, 4096, 256, 65536, (1 << 20) - 1, 65536};
+  }
   rst_architecture_json(&a, whole, sizeof whole);
   assert_true(strlen(whole) < sizeof whole - 1 && whole[strlen(whole) - 1] == '}'); /* the longest there is */
 }
@@ -350,6 +397,30 @@ static void test_fields_that_do_not_fit_together_are_refused(void **state) {
           "x.json: model: out_channels 1, expected 3, as many as in_channels, with residual");
 }
 
+static void test_prompts_out_of_range_are_refused(void **state) {
+  (void)state;
+  static const rst_prompt sound = {5, 64, 64, 4, 425, 96};
+#define PROMPT_REFUSED(level, change, message)          \
+  REFUSED(                                              \
+      {                                                 \
+        rst_prompt *p = &a.prompts[level];              \
+        *p = sound;                                     \
+        change;                                         \
+      },                                                \
+      "x.json: model: prompts[" #level "]" message)
+  PROMPT_REFUSED(0, p->heads = 1, ": level 0, which is not upsampled, has no prompt");
+  PROMPT_REFUSED(1, p->length = -1, ".length -1, expected 1 to 64");
+  PROMPT_REFUSED(1, p->length = 65, ".length 65, expected 1 to 64");
+  PROMPT_REFUSED(2, p->dim = 0, ".dim 0, expected 1 to 4096");
+  PROMPT_REFUSED(2, p->size = 257, ".size 257, expected 1 to 256");
+  PROMPT_REFUSED(3, p->ffn_hidden = 0, ".ffn_hidden 0, expected 1 to 1048575");
+  PROMPT_REFUSED(3, p->out_channels = 0, ".out_channels 0, expected 2 to 65536");
+  PROMPT_REFUSED(3, p->heads = 5, ".heads 5, expected a divisor of level and prompt's width, 448");
+  PROMPT_REFUSED(3, p->heads = 0, ".heads 0, expected a divisor of level and prompt's width, 448");
+  PROMPT_REFUSED(2, p->out_channels = 95, ".out_channels 95, expected an even number");
+  PROMPT_REFUSED(1, p->out_channels = 98, ".out_channels 98, expected 96, twice dim");
+}
+
 static void test_extremes_are_accepted(void **state) {
   (void)state;
   rst_error err;
@@ -382,6 +453,7 @@ int main(void) {
       cmocka_unit_test(test_published_model_has_the_published_macs),
       cmocka_unit_test(test_names_are_in_the_order_of_the_state_dict),
       cmocka_unit_test(test_shapes_of_four_levels),
+      cmocka_unit_test(test_shapes_of_prompts),
       cmocka_unit_test(test_shapes_of_one_level),
       cmocka_unit_test(test_shapes_of_five_levels),
       cmocka_unit_test(test_dual_pixel_has_skip_conv_before_the_output),
@@ -395,6 +467,7 @@ int main(void) {
       cmocka_unit_test(test_multiple_is_a_power_of_two),
       cmocka_unit_test(test_fields_out_of_range_are_refused),
       cmocka_unit_test(test_fields_that_do_not_fit_together_are_refused),
+      cmocka_unit_test(test_prompts_out_of_range_are_refused),
       cmocka_unit_test(test_extremes_are_accepted),
       cmocka_unit_test(test_missing_memory_is_reported),
   };

@@ -385,7 +385,7 @@ static void strides_and_offsets_are_followed(void **state) {
   pickled_tensor t = output_tensor();
   t.storage_elements = 5 + 108;
   t.offset = 5;
-  memcpy(t.stride, (int64_t[]){1, 3, 36, 12}, sizeof t.stride);
+  memcpy(t.stride, (int64_t[]){1, 3, 36, 12}, 4 * sizeof *t.stride);
   recipe r = {.model = &w->model};
   add_output(&r, &t);
   built b = build(&r);
@@ -451,7 +451,7 @@ static void a_tensor_beyond_its_storage(void **state) {
     pickled_tensor t = output_tensor();
     t.storage_elements = cases[i].elements;
     t.offset = cases[i].offset;
-    memcpy(t.stride, cases[i].stride, sizeof t.stride);
+    memcpy(t.stride, cases[i].stride, sizeof cases[i].stride);
     recipe r = {.model = &w->model};
     add_output(&r, &t);
     char message[128];

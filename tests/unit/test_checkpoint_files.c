@@ -40,6 +40,24 @@ static rst_architecture its_architecture(void) {
   return a;
 }
 
+/* The input must give the workshop's model with those values, stored as `dtype`. */
+static void assert_converts_to(workshop *w, const char *dtype) {
+  rst_error err = {.message = ""};
+  rst_weights *weights;
+  rst_weights_info info;
+  rst_weights_info_init(&info);
+  rst_status status = rst_weights_convert(w->input, w->manifest, NULL, &err);
+  assert_string_equal(err.message, "");
+  assert_int_equal(status, RST_OK);
+  assert_int_equal(rst_weights_open(w->manifest, &weights, NULL), RST_OK);
+  assert_int_equal(rst_weights_verify(weights, NULL), RST_OK);
+  rst_weights_get_info(weights, &info);
+  assert_string_equal(info.dtype, dtype);
+  assert_memory_equal(info.architecture, &w->model.architecture, sizeof *info.architecture);
+  for (size_t k = 0; k < w->model.count; k++) assert_values(weights, &w->model.specs[k]);
+  rst_weights_close(weights);
+}
+
 static void files_of_pytorch_convert(void **state) {
   workshop *w = *state;
   const struct {
@@ -62,21 +80,26 @@ static void files_of_pytorch_convert(void **state) {
   const rst_architecture a = its_architecture();
   workshop_model(w, &a);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    rst_error err = {.message = ""};
-    rst_weights *weights;
-    rst_weights_info info;
-    rst_weights_info_init(&info);
     convert_file(w, cases[i].file);
-    rst_status status = rst_weights_convert(w->input, w->manifest, NULL, &err);
-    assert_string_equal(err.message, "");
-    assert_int_equal(status, RST_OK);
-    assert_int_equal(rst_weights_open(w->manifest, &weights, NULL), RST_OK);
-    assert_int_equal(rst_weights_verify(weights, NULL), RST_OK);
-    rst_weights_get_info(weights, &info);
-    assert_string_equal(info.dtype, cases[i].dtype);
-    for (size_t k = 0; k < w->model.count; k++) assert_values(weights, &w->model.specs[k]);
-    rst_weights_close(weights);
+    assert_converts_to(w, cases[i].dtype);
   }
+}
+
+static void note(void *user, const char *message) {
+  snprintf(user, 256, "%s", message);
+}
+
+static void a_promptir_as_its_trainer_writes_it_converts(void **state) {
+  workshop *w = *state;
+  rst_architecture a = its_architecture();
+  a.prompts[1] = (rst_prompt){.length = 2, .dim = 6, .size = 3, .heads = 5, .ffn_hidden = 7, .out_channels = 4};
+  workshop_model(w, &a);
+  convert_file(w, "promptir.ckpt");
+  assert_converts_to(w, "F32");
+  char said[256] = "";
+  const rst_convert_options options = {.struct_size = sizeof options, .notice = note, .user = said};
+  assert_int_equal(rst_weights_convert(w->input, w->manifest, &options, NULL), RST_OK);
+  assert_string_equal(said, DATA "promptir.ckpt: leaves out 6 tensors beside the network: net.chnl_reduce1.weight, ...");
 }
 
 static void files_of_pytorch_that_would_run_code_are_refused(void **state) {
@@ -265,6 +288,7 @@ static void every_allocation_may_fail(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(files_of_pytorch_convert),
+      TEST(a_promptir_as_its_trainer_writes_it_converts),
       TEST(files_of_pytorch_that_would_run_code_are_refused),
       TEST(damaged_files_are_read_or_refused),
       TEST(damaged_programs_in_zips_are_read_or_refused),

@@ -140,12 +140,14 @@ static void check(const char *name, void (*part)(const golden *)) {
 CASE(rgb_convbias)
 CASE(gray_biasfree)
 CASE(dual_pixel)
+CASE(prompts)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rgb_convbias_by_the_oracle),  cmocka_unit_test(rgb_convbias_by_the_engine),
       cmocka_unit_test(gray_biasfree_by_the_oracle), cmocka_unit_test(gray_biasfree_by_the_engine),
       cmocka_unit_test(dual_pixel_by_the_oracle),    cmocka_unit_test(dual_pixel_by_the_engine),
+      cmocka_unit_test(prompts_by_the_oracle),       cmocka_unit_test(prompts_by_the_engine),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,10 +283,11 @@ static void test_shapes(void **state) {
     size_t elements;
   } cases[] = {
       {"[2, 3, 4, 5]", "", 120},
+      {"[1, 2, 3, 4, 5]", "", 120},
       {"[7]", "", 7},
       {"[]", "", 1},
       {"[3, 0]", "", 0},
-      {"[1, 1, 1, 1, 1]", "f: shape has 5 entries, expected 0 to 4", 0},
+      {"[1, 1, 1, 1, 1, 1]", "f: shape has 6 entries, expected 0 to 5", 0},
       {"[1, -2]", "f: shape entry -2, expected 0 to 9007199254740991", 0},
       {"[1.5]", "f: shape entry 1.5, expected a whole number", 0},
       {"[4294967296, 4294967296]", "f: shape has more elements than memory can hold", 0},

@@ -113,6 +113,42 @@ static void test_attention_may_be_given_per_level(void **state) {
   rst_manifest_free(&m);
 }
 
+#define PROMPT "{\"length\": 5, \"dim\": 4, \"size\": 3, \"heads\": 2, \"ffn_hidden\": 9, \"out_channels\": 16}"
+
+static void test_levels_may_have_prompts(void **state) {
+  (void)state;
+  rst_manifest m;
+  read_sound("\"residual\": false", "\"residual\": false, \"prompts\": [null, " PROMPT "]", &m);
+  const rst_prompt *p = m.architecture.prompts;
+  assert_int_equal(p[0].length, 0);
+  assert_true(p[1].length == 5 && p[1].dim == 4 && p[1].size == 3);
+  assert_true(p[1].heads == 2 && p[1].ffn_hidden == 9 && p[1].out_channels == 16);
+  rst_manifest_free(&m);
+}
+
+static void test_prompts_that_are_wrong_are_refused(void **state) {
+  (void)state;
+  const struct {
+    const char *prompts, *message;
+  } cases[] = {
+      {"null", "x.json: model: prompts is null, expected an array"},
+      {"[null]", "x.json: model: prompts has 1 entries, expected 2"},
+      {"[" PROMPT ", null]", "x.json: model: prompts[0]: level 0, which is not upsampled, has no prompt"},
+      {"[null, 5]", "x.json: model: prompts[1]: a number, expected an object"},
+      {"[null, {}]", "x.json: model: prompts[1]: key \"length\" is missing"},
+      {"[null, {\"Dim\": 4}]", "x.json: model: prompts[1]: unknown key \"Dim\""},
+      {"[null, {\"length\": 0, \"dim\": 0, \"size\": 0, \"heads\": 0, \"ffn_hidden\": 0, \"out_channels\": 0}]",
+       "x.json: model: prompts[1]: length 0, expected 1 to 64"},
+      {"[null, {\"length\": 5, \"dim\": \"4\", \"size\": 3, \"heads\": 2, \"ffn_hidden\": 9, \"out_channels\": 16}]",
+       "x.json: model: prompts[1]: dim is a string, expected a whole number"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char to[512];
+    snprintf(to, sizeof to, "\"residual\": false, \"prompts\": %s", cases[i].prompts);
+    assert_refused("\"residual\": false", to, cases[i].message);
+  }
+}
+
 static void test_expansion_factor_is_rounded_down_per_level(void **state) {
   (void)state;
   rst_manifest m;
@@ -360,6 +396,8 @@ int main(void) {
       SCRATCH_TEST(test_every_key_is_read),
       SCRATCH_TEST(test_free_texts_may_be_left_out),
       SCRATCH_TEST(test_attention_may_be_given_per_level),
+      SCRATCH_TEST(test_levels_may_have_prompts),
+      SCRATCH_TEST(test_prompts_that_are_wrong_are_refused),
       SCRATCH_TEST(test_expansion_factor_is_rounded_down_per_level),
       SCRATCH_TEST(test_files_are_relative_to_the_manifest),
       SCRATCH_TEST(test_texts_that_are_no_manifest_are_refused),

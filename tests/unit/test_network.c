@@ -281,10 +281,37 @@ static void flat_pictures(void **state) {
   }
 }
 
+/* A prompt on every level, smaller and larger than the map, up to a map of one pixel. */
+static void prompts(void **state) {
+  (void)state;
+  static const size sizes[] = {{1, 1}, {1, 9}, {7, 2}, {33, 21}, {64, 48}};
+  for (int levels = 2; levels <= RST_MAX_LEVELS; levels++) {
+    rst_architecture a = architecture_prompted(8, levels);
+    a.bias = levels % 2 == 0;
+    a.norm_bias = levels != 3;
+    check(&a, sizes, sizeof sizes / sizeof *sizes);
+  }
+}
+
+static void prompts_on_some_levels(void **state) {
+  (void)state;
+  for (int mask = 0; mask < 4; mask++) {
+    rst_architecture a = architecture_prompted(6, 3);
+    for (int l = 1; l < 3; l++)
+      if ((mask >> (l - 1) & 1) == 0) a.prompts[l] = (rst_prompt){0};
+    a.attention[1] = mask != 3; /* the block behind a prompt has it all the same */
+    check_one(&a, 22, 35);
+  }
+}
+
 /* The published widths and numbers of heads, one block of each kind. */
 static void published_widths(void **state) {
   (void)state;
   rst_architecture a = architecture_published();
+  for (int l = 0; l < 4; l++) a.num_blocks[l] = 1;
+  a.num_refinement_blocks = 1;
+  check_one(&a, 16, 24);
+  a = architecture_promptir();
   for (int l = 0; l < 4; l++) a.num_blocks[l] = 1;
   a.num_refinement_blocks = 1;
   check_one(&a, 16, 24);
@@ -310,6 +337,8 @@ int main(void) {
       cmocka_unit_test(channels_in_and_out),
       cmocka_unit_test(no_residual),
       cmocka_unit_test(flat_pictures),
+      cmocka_unit_test(prompts),
+      cmocka_unit_test(prompts_on_some_levels),
       cmocka_unit_test(published_widths),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

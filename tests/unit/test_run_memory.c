@@ -30,6 +30,27 @@ static void bands_of_a_part_taller_than_of_the_whole(void **state) {
   random_model_free(&weights);
 }
 
+/* Maps that change their width, and statistics by chunks: the same for every number of threads. */
+static void prompts_do_not_depend_on_the_threads(void **state) {
+  (void)state;
+  enum { WIDTH = 90, HEIGHT = 203, SAMPLES = 3 * WIDTH * HEIGHT };
+  const rst_architecture a = architecture_prompted(8, 3);
+  random_model weights = fixture_random(&a, 2);
+  rst_model *model = fixture_model(&weights, RST_ISA_AUTO, RST_PRECISION_F32);
+  float *input = fixture_samples(2, SAMPLES), *one = fixture_alloc(SAMPLES, sizeof *one),
+        *more = fixture_alloc(SAMPLES, sizeof *more);
+  fixture_restore(model, input, HEIGHT, WIDTH, 1, one);
+  for (int threads = 2; threads <= 5; threads++) {
+    fixture_restore(model, input, HEIGHT, WIDTH, threads, more);
+    assert_memory_equal(one, more, SAMPLES * sizeof *one);
+  }
+  free(more);
+  free(one);
+  free(input);
+  rst_model_free(model);
+  random_model_free(&weights);
+}
+
 /* ---- Plans --------------------------------------------------------------------------------------------- */
 
 static rst_status plan(const rst_architecture *a, size_t width, size_t height, rst_session_options options,
@@ -103,6 +124,7 @@ int main(void) {
       cmocka_unit_test(tiles_asked_for_keep_the_limit),
       cmocka_unit_test(tiles_larger_than_the_picture_take_no_more),
       cmocka_unit_test(bands_of_a_part_taller_than_of_the_whole),
+      cmocka_unit_test(prompts_do_not_depend_on_the_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,18 @@ static void networks_without_attention(void **state) {
   }
 }
 
+static void networks_with_prompts(void **state) {
+  workshop *w = *state;
+  for (int levels = 2; levels <= RST_MAX_LEVELS; levels++) {
+    rst_architecture a = architecture_prompted(2, levels);
+    a.bias = levels % 2 == 0;
+    a.attention[1] = levels != 3; /* the block behind a prompt tells nothing of its level's own */
+    assert_comes_back(w, &a);
+    a.prompts[1] = (rst_prompt){0};
+    assert_comes_back(w, &a);
+  }
+}
+
 static void networks_of_other_channels(void **state) {
   workshop *w = *state;
   rst_architecture a = architecture_small(2, 3);
@@ -412,6 +424,23 @@ static void tensors_that_are_missing(void **state) {
   }
 }
 
+static void parts_of_a_prompt_that_are_missing(void **state) {
+  workshop *w = *state;
+  const char *const names[] = {"prompt1.linear_layer.weight",       "prompt1.linear_layer.bias",
+                               "prompt1.conv3x3.weight",            "noise_level1.attn.temperature",
+                               "noise_level1.ffn.project_in.weight", "reduce_noise_level1.weight"};
+  const rst_architecture a = architecture_prompted(2, 2);
+  workshop_model(w, &a);
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    recipe r = {.model = &w->model, .omit = names[i]};
+    char message[128];
+    snprintf(message, sizeof message, "tensor %s is missing", names[i]);
+    assert_recipe_refused(w, &r, message);
+  }
+  recipe r = {.model = &w->model, .omit = "prompt1.prompt_param"}; /* no prompt then, but what remains of it */
+  assert_recipe_refused(w, &r, "tensor noise_level1.attn.project_out.weight does not belong to the network");
+}
+
 static void tensors_that_do_not_belong(void **state) {
   workshop *w = *state;
   const char *const names[] = {"skip_conv.weight.more", "reduce_chan_level2.weight", "down9_10.body.0.weight",
@@ -534,6 +563,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(networks_of_one_to_five_levels),
       TEST(networks_without_attention),
+      TEST(networks_with_prompts),
       TEST(networks_of_other_channels),
       TEST(hidden_widths_that_no_factor_gives),
       TEST(levels_without_blocks),
@@ -553,6 +583,7 @@ int main(void) {
       TEST(a_checkpoint_that_is_no_dict),
       TEST(two_networks_in_one_dict),
       TEST(tensors_that_are_missing),
+      TEST(parts_of_a_prompt_that_are_missing),
       TEST(tensors_that_do_not_belong),
       TEST(names_that_are_too_long),
       cmocka_unit_test(networks_that_are_too_large),

@@ -59,6 +59,14 @@ static void print_stages(const rst_architecture *a) {
   }
 }
 
+static void print_prompts(const rst_architecture *a) {
+  for (int l = 0; l < a->levels; l++) {
+    const rst_prompt *p = &a->prompts[l];
+    if (p->length > 0)
+      printf("prompt%-6d %d components of %d channels, %dx%d\n", l, p->length, p->dim, p->size, p->size);
+  }
+}
+
 static void print_memory(const rst_architecture *a, const info_run *run) {
   for (int i = 0; i < PRECISION_COUNT; i++) {
     const memory m = memory_of(a, run, PRECISIONS[i].precision);
@@ -88,6 +96,7 @@ void info_print_table(const rst_weights_info *info, const info_run *run) {
   printf("%-12s %s\n", "output", a->residual ? "input + network" : "network alone");
   printf("%-12s %s\n", "layer norm", a->norm_bias ? "WithBias" : "BiasFree");
   printf("%-12s %s\n", "bias", a->bias ? "yes" : "no");
+  print_prompts(a);
   printf("%-12s %" PRIu64 "\n", "parameters", info->parameters);
   printf("%-12s %s, %" PRIu64 " bytes\n", "stored as", info->dtype, info->bytes);
   double gmac = (double)rst_architecture_macs(a, run->width, run->height) / 1e9;

@@ -1,4 +1,5 @@
 /* From tensors to an architecture, and back to check it. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,10 +63,10 @@ static void derive_levels(void *user, const rst_part *part) {
 static void derive_part(void *user, const rst_part *part) {
   derivation *d = user;
   rst_part p = *part;
-  const int blocks = p.side == RST_BETWEEN ? 1 : count_blocks(d->dict, p.stage);
+  const int blocks = rst_part_is_of_stage(&p) ? count_blocks(d->dict, p.stage) : 1;
   if (p.side == RST_ENCODER) d->found.num_blocks[p.level] = blocks;
   if (p.side == RST_REFINEMENT) d->found.num_refinement_blocks = blocks;
-  if (p.side != RST_BETWEEN && blocks > 0) d->level_has_blocks[p.level] = true;
+  if (rst_part_is_of_stage(&p) && blocks > 0) d->level_has_blocks[p.level] = true;
   if (p.kind == &rst_output && !rst_found_any(&d->shapes, &p)) {
     rst_layer layers[RST_MAX_LAYERS];
     p.kind->layers(&p, layers);
@@ -75,20 +76,33 @@ static void derive_part(void *user, const rst_part *part) {
     p.kind->derive(&p, &d->shapes, &d->found);
 }
 
-/* What no tensor tells, because none depends on it. */
+static void default_to(int *value, int usual) {
+  if (*value == 0) *value = usual;
+}
+
+/* What no tensor tells: because none depends on it or, of prompts, because one is missing, which is told then. */
 static void fill_in(derivation *d, int level) {
   rst_architecture *a = &d->found;
   const double usual = (double)a->dim * (1 << level) * USUAL_EXPANSION;
-  if (a->heads[level] == 0) a->heads[level] = 1;
-  if (a->ffn_hidden[level] == 0) a->ffn_hidden[level] = usual >= 1 && usual < 1e6 ? (int)usual : 1;
+  default_to(&a->heads[level], 1);
+  default_to(&a->ffn_hidden[level], usual >= 1 && usual < 1e6 ? (int)usual : 1);
   if (!d->level_has_blocks[level]) a->attention[level] = true;
+  rst_prompt *prompt = &a->prompts[level];
+  if (prompt->length == 0) {
+    *prompt = (rst_prompt){0};
+    return;
+  }
+  default_to(&prompt->heads, 1);
+  default_to(&prompt->ffn_hidden, 1);
+  default_to(&prompt->out_channels, a->dim <= INT_MAX >> level ? a->dim << level : 0);
 }
 
 rst_status rst_state_dict_architecture(const rst_state_dict *dict, const char *where, rst_architecture *a,
                                        rst_error *err) {
   derivation d = {.dict = dict, .shapes = {find_shape, dict}, .found = {.levels = 1}};
   rst_architecture all = {.levels = RST_MAX_LEVELS, .num_refinement_blocks = 1, .dual_pixel = true};
-  for (int level = 0; level < RST_MAX_LEVELS; level++) all.num_blocks[level] = 1, all.attention[level] = true;
+  for (int level = 0; level < RST_MAX_LEVELS; level++)
+    all.num_blocks[level] = 1, all.attention[level] = true, all.prompts[level].length = level > 0;
   rst_parts_visit(&all, derive_levels, &d);
   all.levels = d.found.levels;
   rst_parts_visit(&all, derive_part, &d);

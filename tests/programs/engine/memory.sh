@@ -10,6 +10,7 @@ fi
 "$make_model" --dim 24 --blocks 1 --heads 1 --refinement 0 flat.json
 "$make_model" --full --dtype f16 full.json
 "$make_model" --dim 8 --blocks 1,1 --heads 1,2 --refinement 0 --dual-pixel dual.json
+"$make_model" --dim 24 --blocks 1,1,1 --heads 1,1,2 --prompts prompts.json
 photo=$DATA/$(cd "$DATA" && ls *.png | head -n 1)
 cp "$pictures/pixel.png" pixel.png
 { echo P6 800 500 255; head -c 1200000 /dev/zero; } >black.ppm
@@ -36,6 +37,7 @@ for precision in float32 bf16; do
   measure wide "$photo" -t 2 --precision $precision
   measure flat "$photo" -t 2 --precision $precision
   measure full pixel.png -t 2 --precision $precision
+  measure prompts "$photo" -t 2 --precision $precision
 done
 measure wide "$photo" -t 2 --tile 128 --overlap 32
 measure wide "$photo" -t 2 --max-memory 24M

@@ -20,6 +20,13 @@ try restormer-weights convert mono.safetensors -o other.json
 restormer-weights info --json other.json | grep -E 'channels|residual'
 rm mono.* other.* without.*
 
+echo '== prompts'
+"$BUILD_DIR/tests/tools/make-model" --prompts --dim 4 prompts.json
+try restormer-weights convert prompts.safetensors -o other.json
+cmp prompts.safetensors other.safetensors
+restormer-weights info --json other.json | sed -n '/"prompts": /,/]/p'
+rm prompts.* other.*
+
 echo '== wrong'
 try restormer-weights convert model.safetensors -o out.txt
 try restormer-weights convert model.safetensors -o out.json --dtype int8

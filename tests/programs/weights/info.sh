@@ -20,5 +20,9 @@ info --json -t 3 model.json
 "$BUILD_DIR/tests/tools/make-model" --full full.json
 info -t 2 full.json
 
+"$BUILD_DIR/tests/tools/make-model" --prompts --blocks 1,1,1 --dim 4 --dtype bf16 prompts.json
+info prompts.json
+info --json prompts.json
+
 test "$(restormer-weights info readme.json | awk '$1 == "sha256" { print $2 }')" = "$(sha256sum readme.json | cut -c 1-64)"
 echo "hash: $?"
