@@ -83,7 +83,7 @@ static void read_profile(const library *heif, const struct heif_image_handle *ha
     heif->heif_nclx_color_profile_free(nclx);
     return;
   }
-  uint8_t *profile = size == 0 ? NULL : rst_alloc(size, 1);
+  uint8_t *profile = size == 0 ? NULL : rst_image_metadata_alloc(image, size);
   if (profile != NULL && heif->heif_image_handle_get_raw_color_profile(handle, profile).code == heif_error_Ok)
     rst_image_set_metadata(image, RST_METADATA_ICC, profile, size, NULL);
   rst_free(profile);
@@ -94,7 +94,7 @@ static void read_exif(const library *heif, const struct heif_image_handle *handl
   heif_item_id id;
   if (heif->heif_image_handle_get_list_of_metadata_block_IDs(handle, "Exif", &id, 1) != 1) return;
   const size_t size = heif->heif_image_handle_get_metadata_size(handle, id);
-  uint8_t *data = size <= EXIF_OFFSET ? NULL : rst_alloc(size, 1);
+  uint8_t *data = size <= EXIF_OFFSET ? NULL : rst_image_metadata_alloc(image, size);
   if (data != NULL && heif->heif_image_handle_get_metadata(handle, id, data).code == heif_error_Ok &&
       rst_be32(data) < size - EXIF_OFFSET) {
     uint8_t *exif = data + EXIF_OFFSET + rst_be32(data);

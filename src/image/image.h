@@ -26,6 +26,7 @@ struct rst_image {
   rst_bytes *texts; /* "keyword\0text\0" each */
   size_t text_count;
   size_t metadata_bytes; /* of all of them */
+  bool metadata_lost;    /* there was no memory for some */
   rst_budget *budget; /* that the samples count in, or NULL */
 };
 
@@ -39,6 +40,9 @@ void rst_image_clear(rst_image *image);
 enum { RST_KEYWORD_SIZE = 80 };
 
 unsigned rst_image_metadata_kinds(const rst_image *image); /* a bit for each kind that is there */
+/* Memory for what becomes metadata of the image. NULL: there is none, which is an error of whoever reads the image, once
+ * for all of it (rst_source_read). */
+void *rst_image_metadata_alloc(rst_image *image, size_t size);
 void rst_image_clear_metadata(rst_image *image);
 
 /* The orientation that EXIF data tell, 1 to 8, and making it 1. */

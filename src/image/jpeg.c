@@ -160,9 +160,10 @@ static void read_marker(reader *r, const struct jpeg_marker_struct *m) {
     rst_image_set_metadata(r->image, RST_METADATA_XMP, m->data + sizeof xmp_head,
                            m->data_length - sizeof xmp_head, NULL);
   if (m->marker != JPEG_COM || m->data_length == 0) return;
-  char *text = rst_alloc_zeroed(m->data_length + 1, 1);
+  char *text = rst_image_metadata_alloc(r->image, m->data_length + 1);
   if (text == NULL) return;
   memcpy(text, m->data, m->data_length);
+  text[m->data_length] = '\0';
   if (rst_is_utf8(text)) rst_image_add_text(r->image, RST_COMMENT, text, NULL);
   rst_free(text);
 }

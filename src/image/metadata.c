@@ -12,11 +12,17 @@ static bool known(rst_metadata kind) {
   return kind >= 0 && kind < RST_METADATA_TEXT;
 }
 
+void *rst_image_metadata_alloc(rst_image *image, size_t size) {
+  void *memory = rst_alloc(size, 1);
+  image->metadata_lost = image->metadata_lost || memory == NULL;
+  return memory;
+}
+
 static bool keep(rst_image *image, rst_bytes *place, const void *data, size_t size) {
   uint8_t *copy = NULL;
   if (size > MOST_BYTES - (image->metadata_bytes - place->size)) return false;
   if (size > 0) {
-    copy = rst_alloc(size, 1);
+    copy = rst_image_metadata_alloc(image, size);
     if (copy == NULL) return false;
     memcpy(copy, data, size);
   }
@@ -54,8 +60,8 @@ rst_status rst_image_add_text(rst_image *image, const char *keyword, const char 
   const size_t n = strlen(keyword) + 1, m = strlen(text) + 1;
   if (n < 2 || n > RST_KEYWORD_SIZE)
     return rst_fail(err, RST_ERROR_USAGE, "a keyword of %zu letters, expected 1 to %d", n - 1, RST_KEYWORD_SIZE - 1);
-  rst_bytes *grown = rst_alloc(image->text_count + 1, sizeof *grown);
-  char *both = rst_alloc(n + m, 1);
+  rst_bytes *grown = rst_image_metadata_alloc(image, (image->text_count + 1) * sizeof *grown);
+  char *both = rst_image_metadata_alloc(image, n + m);
   if (grown == NULL || both == NULL || n + m > MOST_BYTES - image->metadata_bytes) {
     rst_free(grown);
     rst_free(both);

@@ -23,17 +23,18 @@ enum { PLAIN = sizeof plain / sizeof plain[0] };
 /* ---- Reading ------------------------------------------------------------------------------- */
 
 /* Inflates a small zlib stream and puts a 0 behind it; NULL: damaged, longer than MOST_INFLATED, or no memory. */
-static uint8_t *inflate_all(const uint8_t *data, size_t size, size_t *out_size) {
+static uint8_t *inflate_all(rst_image *image, const uint8_t *data, size_t size, size_t *out_size) {
   z_stream z = {.zalloc = rst_png_zalloc, .zfree = rst_png_zfree};
   uint8_t *out = NULL;
   size_t capacity = 0, filled = 0;
-  int result = size > UINT32_MAX || inflateInit(&z) != Z_OK ? Z_DATA_ERROR : Z_OK;
+  int result = size > UINT32_MAX ? Z_DATA_ERROR : inflateInit(&z);
+  if (result == Z_MEM_ERROR) image->metadata_lost = true;
   if (result != Z_OK) return NULL;
   z.next_in = (uint8_t *)(uintptr_t)data; /* zlib only reads it */
   z.avail_in = (unsigned)size;
   while (result == Z_OK && capacity < MOST_INFLATED) {
     capacity = capacity == 0 ? FIRST_INFLATED : 2 * capacity;
-    uint8_t *more = rst_alloc(capacity + 1, 1);
+    uint8_t *more = rst_image_metadata_alloc(image, capacity + 1);
     if (more == NULL) break;
     if (filled > 0) memcpy(more, out, filled);
     rst_free(out);
@@ -44,6 +45,7 @@ static uint8_t *inflate_all(const uint8_t *data, size_t size, size_t *out_size) 
     filled = capacity - z.avail_out;
   }
   inflateEnd(&z);
+  if (result == Z_MEM_ERROR) image->metadata_lost = true;
   if (result != Z_STREAM_END) {
     rst_free(out);
     return NULL;
@@ -60,8 +62,8 @@ static size_t keyword_length(const uint8_t *data, size_t size) {
 }
 
 /* Latin-1 as UTF-8, and without the 0 bytes that do not belong there; rst_free. */
-static char *utf8_of_latin1(const uint8_t *text, size_t size) {
-  char *utf8 = rst_alloc(2 * size + 1, 1), *to = utf8;
+static char *utf8_of_latin1(rst_image *image, const uint8_t *text, size_t size) {
+  char *utf8 = rst_image_metadata_alloc(image, 2 * size + 1), *to = utf8;
   for (size_t i = 0; utf8 != NULL && i < size; i++) {
     if (text[i] >= 0x80) *to++ = (char)(0xc0 | text[i] >> 6), *to++ = (char)(0x80 | (text[i] & 0x3f));
     if (text[i] > 0 && text[i] < 0x80) *to++ = (char)text[i];
@@ -71,7 +73,7 @@ static char *utf8_of_latin1(const uint8_t *text, size_t size) {
 }
 
 static bool add_latin1(rst_image *image, const uint8_t *keyword, const uint8_t *text, size_t size) {
-  char *name = utf8_of_latin1(keyword, strlen((const char *)keyword)), *utf8 = utf8_of_latin1(text, size);
+  char *name = utf8_of_latin1(image, keyword, strlen((const char *)keyword)), *utf8 = utf8_of_latin1(image, text, size);
   bool ok = name != NULL && utf8 != NULL && rst_image_add_text(image, name, utf8, NULL) == RST_OK;
   rst_free(name);
   rst_free(utf8);
@@ -92,8 +94,8 @@ static bool read_itxt(rst_image *image, const uint8_t *data, size_t size, size_t
   size_t length = (size_t)(end - at);
   uint8_t *text = NULL;
   if (compressed) {
-    text = inflate_all(at, length, &length);
-  } else if ((text = rst_alloc(length + 1, 1)) != NULL) {
+    text = inflate_all(image, at, length, &length);
+  } else if ((text = rst_image_metadata_alloc(image, length + 1)) != NULL) {
     memcpy(text, at, length);
     text[length] = 0;
   }
@@ -119,7 +121,7 @@ bool rst_png_read_metadata(const char *type, const uint8_t *data, size_t size, r
   if (text) return add_latin1(image, data, data + n + 1, size - n - 1);
   if (!packed && !icc) return read_itxt(image, data, size, n);
   size_t inflated;
-  uint8_t *out = size < n + 2 ? NULL : inflate_all(data + n + 2, size - n - 2, &inflated);
+  uint8_t *out = size < n + 2 ? NULL : inflate_all(image, data + n + 2, size - n - 2, &inflated);
   if (out == NULL) return false;
   bool ok = icc ? rst_image_set_metadata(image, RST_METADATA_ICC, out, inflated, NULL) == RST_OK
                 : add_latin1(image, data, out, inflated);

@@ -118,6 +118,7 @@ static rst_status orient(const rst_source *source, rst_image *image) {
 
 rst_status rst_source_read(const rst_source *source, rst_image *image) {
   rst_status status = read_pixels(source, image);
+  if (status == RST_OK && image->metadata_lost) return rst_fail_memory(source->err, source->path);
   return status == RST_OK ? orient(source, image) : status;
 }
 

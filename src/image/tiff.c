@@ -1,5 +1,6 @@
 /* TIFF on libtiff: 8 and 16 bits and floats, grey and RGB, with or without alpha, both ways; what else libtiff can show
  * (palettes, bitmaps, CMYK, tiles) is read as 8-bit RGBA. (TIFF 6.0; Adobe's technical notes.) */
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,20 +22,31 @@ typedef struct file {
   uint8_t *data;            /* written */
   uint64_t size, capacity, position;
   rst_error message;
-  bool no_memory;
+  bool no_memory; /* here */
+  bool broken;    /* the library had none: it frees through a null pointer then, and is better left alone */
 } file;
+
+/* The library has no code for that. */
+static void look_for_memory(file *f, const char *text) {
+  static const char *const words[] = {"memory", "No space", "allocate", "malloc", "Insertion in"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strstr(text, words[i]) != NULL) f->broken = true;
+}
 
 static int on_error(TIFF *tiff, void *user, const char *module, const char *format, va_list args) {
   file *f = user;
   (void)tiff;
   (void)module;
   if (f->message.message[0] == '\0') vsnprintf(f->message.message, sizeof f->message.message, format, args);
+  look_for_memory(f, format);
+  look_for_memory(f, f->message.message);
   return 1;
 }
 
 /* Unknown tags and the like are not worth a word. */
 static int on_warning(TIFF *tiff, void *user, const char *module, const char *format, va_list args) {
-  (void)tiff, (void)user, (void)module, (void)format, (void)args;
+  (void)tiff, (void)module, (void)args;
+  look_for_memory(user, format);
   return 1;
 }
 
@@ -90,6 +102,7 @@ static int close_nothing(thandle_t handle) {
 
 static TIFF *open_tiff(file *f, const char *name, const char *mode) {
   TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+  f->no_memory = options == NULL;
   if (options == NULL) return NULL;
   TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, f);
   TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, f);
@@ -259,23 +272,24 @@ static rst_status read_tiff(TIFF *tiff, const file *f, rst_image *image) {
 rst_status rst_tiff_read(const rst_source *source, rst_image *image) {
   file f = {.source = source};
   TIFF *tiff = open_tiff(&f, source->path, "rm"); /* m: not mapped */
-  if (tiff == NULL) return damaged(source, &f);
-  rst_status status = read_tiff(tiff, &f, image);
-  TIFFClose(tiff);
-  return status;
+  rst_status status = tiff != NULL ? read_tiff(tiff, &f, image) : damaged(source, &f);
+  if (tiff != NULL && !f.broken) TIFFClose(tiff);
+  return f.no_memory || f.broken ? rst_fail_memory(source->err, source->path) : status;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
-static void put_metadata(TIFF *tiff, const rst_image *image) {
+/* False: no memory. */
+static bool put_metadata(TIFF *tiff, const rst_image *image) {
   const rst_bytes *icc = &image->metadata[RST_METADATA_ICC], *xmp = &image->metadata[RST_METADATA_XMP];
   const rst_bytes *phys = &image->metadata[RST_METADATA_PHYS];
-  if (icc->size > 0) TIFFSetField(tiff, TIFFTAG_ICCPROFILE, (uint32_t)icc->size, icc->data);
-  if (xmp->size > 0) TIFFSetField(tiff, TIFFTAG_XMLPACKET, (uint32_t)xmp->size, xmp->data);
-  if (phys->size == 0 || phys->data[8] != 1) return;
+  if (icc->size > 0 && !TIFFSetField(tiff, TIFFTAG_ICCPROFILE, (uint32_t)icc->size, icc->data)) return false;
+  if (xmp->size > 0 && !TIFFSetField(tiff, TIFFTAG_XMLPACKET, (uint32_t)xmp->size, xmp->data)) return false;
+  if (phys->size == 0 || phys->data[8] != 1) return true;
   TIFFSetField(tiff, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH);
   TIFFSetField(tiff, TIFFTAG_XRESOLUTION, rst_be32(phys->data) * INCH);
   TIFFSetField(tiff, TIFFTAG_YRESOLUTION, rst_be32(phys->data + 4) * INCH);
+  return true;
 }
 
 static bool write_tiff(TIFF *tiff, rst_sink *sink, const rst_image *image, void *row) {
@@ -293,8 +307,8 @@ static bool write_tiff(TIFF *tiff, rst_sink *sink, const rst_image *image, void 
   TIFFSetField(tiff, TIFFTAG_COMPRESSION, COMPRESSION_ADOBE_DEFLATE);
   TIFFSetField(tiff, TIFFTAG_PREDICTOR, floats ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL);
   TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, (uint32_t)(stride >= STRIP ? 1 : STRIP / stride));
-  if (rst_has_alpha(image->channels)) TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, 1, alpha);
-  if (!sink->options->strip) put_metadata(tiff, image);
+  if (rst_has_alpha(image->channels) && !TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, 1, alpha)) return false;
+  if (!sink->options->strip && !put_metadata(tiff, image)) return false;
   for (size_t y = 0; y < image->height; y++) {
     rst_image_row(image, y, sink->sample, NULL, row);
     if (!rst_sink_write(sink, NULL, 0)) return true; /* cancelled */
@@ -311,12 +325,14 @@ rst_status rst_tiff_write(rst_sink *sink, const rst_image *image) {
   TIFF *tiff = row == NULL ? NULL : open_tiff(&f, sink->path, big ? "w8" : "w");
   bool ok = tiff != NULL && write_tiff(tiff, sink, image, row);
   ok = ok && (sink->failed || TIFFFlush(tiff) == 1);
-  if (tiff != NULL) TIFFClose(tiff);
+  if (!ok && f.message.message[0] == '\0') f.broken = true;
+  if (tiff != NULL && !ok) TIFFSetMode(tiff, O_RDONLY); /* or closing would write what is not all there, and crash */
+  if (tiff != NULL && !f.broken) TIFFClose(tiff);
   rst_status status = RST_OK;
-  if (ok && !sink->failed)
-    rst_sink_write(sink, f.data, (size_t)f.size);
-  else if (row == NULL || tiff == NULL || f.no_memory)
+  if (row == NULL || tiff == NULL || f.no_memory || f.broken)
     status = rst_fail_memory(sink->err, sink->path);
+  else if (ok && !sink->failed)
+    rst_sink_write(sink, f.data, (size_t)f.size);
   else if (!ok)
     status = rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: TIFF: cannot be encoded (%s)", sink->path, f.message.message);
   rst_free(f.data);

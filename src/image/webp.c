@@ -26,6 +26,7 @@ static const char exif_head[] = "Exif\0";
 static void read_metadata(const rst_source *source, rst_image *image) {
   const WebPData file = {source->data, source->size};
   WebPMux *mux = WebPMuxCreate(&file, 0);
+  if (mux == NULL) rst_source_warn(source, "WebP: its metadata cannot be read: left out"); /* damaged, or no memory */
   for (size_t i = 0; mux != NULL && i < CHUNKS; i++) {
     WebPData data;
     if (WebPMuxGetChunk(mux, chunks[i].chunk, &data) != WEBP_MUX_OK) continue;
@@ -151,7 +152,8 @@ rst_status rst_webp_write(rst_sink *sink, const rst_image *image) {
     status = rst_fail_memory(sink->err, sink->path);
   else if (WebPEncode(&config, &picture))
     status = finish(sink, image, &writer);
-  else if (picture.error_code == VP8_ENC_ERROR_OUT_OF_MEMORY || picture.error_code == VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY)
+  else if (picture.error_code == VP8_ENC_ERROR_OUT_OF_MEMORY || picture.error_code == VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY ||
+           picture.error_code == VP8_ENC_ERROR_BAD_WRITE) /* into memory */
     status = rst_fail_memory(sink->err, sink->path);
   else if (picture.error_code != VP8_ENC_ERROR_USER_ABORT)
     status = rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: WebP: cannot be encoded (libwebp's error %d)", sink->path,

@@ -137,14 +137,16 @@ __attribute__((noreturn)) static void help(const rst_sandbox_options *options, r
   limit_resources(options);
   rst_error err = {.message = ""};
   ending end = {.message = ""};
-  const char *reason = rst_sandbox_enter(sandbox->records, sandbox->memory);
-  if (reason == NULL)
+  const int refused = rst_sandbox_enter(sandbox->records, sandbox->memory);
+  if (refused == 0)
     end.status = (int32_t)work(user, sandbox, &err);
+  else if (refused == ENOMEM)
+    end.status = (int32_t)rst_fail_memory(&err, options->name);
   else
-    end.status = (int32_t)rst_fail(
-        &err, options->status,
-        "%s: cannot be read in a process of its own without rights: %s; --no-sandbox does without",
-        options->name, reason);
+    end.status = (int32_t)rst_fail(&err, options->status,
+                                   "%s: cannot be read in a process of its own without rights: the kernel takes no filter of "
+                                   "system calls (seccomp); --no-sandbox does without",
+                                   options->name);
   memcpy(end.message, err.message, sizeof end.message);
   rst_sandbox_send(sandbox, END, &end, sizeof end);
   _exit(0);

@@ -72,8 +72,8 @@ bool rst_sandbox_send(rst_sandbox *sandbox, unsigned kind, const void *data, siz
  * (errno EFBIG: because the process may not make such large files). */
 void *rst_sandbox_share(rst_sandbox *sandbox, size_t bytes);
 
-/* Gives up everything; from then on only the two descriptors can be written. NULL, or what the kernel has
- * refused. (filter.c) */
-const char *rst_sandbox_enter(int records, int shared);
+/* Gives up everything; from then on only the two descriptors can be written. 0, or an errno: ENOMEM, or what the
+ * kernel has refused with. (filter.c) */
+int rst_sandbox_enter(int records, int shared);
 
 #endif

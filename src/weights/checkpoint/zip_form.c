@@ -138,7 +138,7 @@ static rst_status open_archive(rst_checkpoint *c, rst_error *err) {
     if (c->zip == NULL) zip_source_free(source);
   }
   rst_status status = RST_OK;
-  if (c->zip == NULL && zip_error_code_zip(&reason) == ZIP_ER_MEMORY)
+  if (c->zip == NULL && (source == NULL || zip_error_code_zip(&reason) == ZIP_ER_MEMORY))
     status = rst_fail_memory(err, "the directory of a zip file");
   else if (c->zip == NULL && zip_error_code_zip(&reason) == ZIP_ER_NOZIP)
     status =
