@@ -69,7 +69,7 @@ size_t oracle_reflect(size_t i, size_t length);
 void oracle_resize(const double *x, size_t channels, size_t height, size_t width, size_t out_height, size_t out_width,
                    double *out);
 
-/* x[0 .. count) becomes its softmax. */
-void oracle_softmax(double *x, size_t count);
+/* row[0 .. count) becomes its softmax. */
+void oracle_softmax(double *row, size_t count);
 
 #endif

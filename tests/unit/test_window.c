@@ -100,6 +100,14 @@ static void attention_on_some_levels(void **state) {
   check(&a, cases, sizeof cases / sizeof *cases);
 }
 
+/* Of which only attention looks at windows: what mixes a prompt is the mean of all of the map. */
+static void prompts(void **state) {
+  (void)state;
+  static const window_case cases[] = {{37, 45, 20}, {70, 24, 16}};
+  const rst_architecture a = architecture_prompted(8, 3);
+  check(&a, cases, sizeof cases / sizeof *cases);
+}
+
 /* A window that is no smaller than the padded picture changes not a byte. */
 static void a_window_over_everything_is_none(void **state) {
   (void)state;
@@ -126,6 +134,7 @@ int main(void) {
       cmocka_unit_test(four_levels),
       cmocka_unit_test(a_flat_stack),
       cmocka_unit_test(attention_on_some_levels),
+      cmocka_unit_test(prompts),
       cmocka_unit_test(a_window_over_everything_is_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
