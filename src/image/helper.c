@@ -133,6 +133,7 @@ rst_status rst_source_read_isolated(const rst_source *source, rst_image *image) 
                                  .status = RST_ERROR_INPUT,
                                  .shared = pixels < most / PIXEL ? pixels * PIXEL : most,
                                  .seconds = LEAST_SECONDS + (unsigned)(source->size / BYTES_PER_SECOND),
+                                 .idle = LEAST_SECONDS,
                                  .cancelled = o->cancelled == NULL ? NULL : cancelled,
                                  .receive = receive,
                                  .user = &r};

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -161,6 +162,8 @@ struct rst_helper {
   pid_t pid;           /* 0: waited for */
   uint8_t *data;       /* of the last record */
   size_t room;
+  struct timespec used; /* processor time */
+  unsigned idle;        /* polls since it has grown */
 };
 
 #define NONSENSE "its decoder gives an answer that makes no sense: the file is damaged, or an attack"
@@ -169,13 +172,26 @@ static rst_status complain(const rst_helper *h, const char *what) {
   return rst_fail(h->err, h->options.status, "%s: %s", h->options.name, what);
 }
 
+/* Whether the helper sleeps and sleeps: a lock that nobody opens. Asked with every poll that has brought nothing. */
+static bool hangs(rst_helper *h) {
+  clockid_t clock;
+  struct timespec now;
+  if (h->options.idle == 0 || clock_getcpuclockid(h->pid, &clock) != 0 || clock_gettime(clock, &now) != 0) return false;
+  const bool same = now.tv_sec == h->used.tv_sec && now.tv_nsec == h->used.tv_nsec;
+  h->used = now;
+  h->idle = same ? h->idle + 1 : 0;
+  return h->idle / (1000 / POLL_MS) >= h->options.idle;
+}
+
 /* Fewer bytes than that when the helper has closed its end. */
-static rst_status read_bytes(const rst_helper *h, void *to, size_t size, size_t *got) {
+static rst_status read_bytes(rst_helper *h, void *to, size_t size, size_t *got) {
   const rst_sandbox_options *o = &h->options;
   for (*got = 0; *got < size;) {
     if (o->cancelled != NULL && o->cancelled(o->user)) return rst_fail(h->err, RST_CANCELLED, "%s: cancelled", o->name);
     struct pollfd p = {.fd = h->records, .events = POLLIN};
-    if (poll(&p, 1, POLL_MS) <= 0) continue; /* or a signal, which may be what cancelled tells of */
+    const int ready = poll(&p, 1, POLL_MS);
+    if (ready == 0 && hangs(h)) return complain(h, "its decoder hangs: the file is damaged, or an attack");
+    if (ready <= 0) continue; /* or a signal, which may be what cancelled tells of */
     ssize_t n = read(h->records, (uint8_t *)to + *got, size - *got);
     if (n == 0) break;
     if (n < 0 && errno != EINTR && errno != EAGAIN)

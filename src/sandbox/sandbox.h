@@ -23,6 +23,7 @@ typedef struct rst_sandbox_options {
   uint64_t memory;   /* bytes that it may take beside what the process has already; 0: no limit */
   uint64_t shared;   /* bytes that it may share */
   unsigned seconds;  /* of processor time that it may take; 0: no limit */
+  unsigned idle;     /* seconds without any after which it is given up as hanging; 0: no limit */
   /* Asked every twentieth of a second: true kills the helper. May be NULL. */
   bool (*cancelled)(void *user);
   /* For rst_sandbox_run: takes a record of the helper's, whose content is not to be trusted; false: it makes

@@ -229,6 +229,23 @@ static bool cancel_later(void *user) {
   return ++*(int *)user > 2;
 }
 
+static rst_status wait_for_nothing(void *user, rst_sandbox *sandbox, rst_error *err) {
+  pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  (void)user, (void)sandbox, (void)err;
+  pthread_mutex_lock(&lock);
+  pthread_mutex_lock(&lock);
+  return RST_OK;
+}
+
+static void test_helper_that_hangs_is_given_up(void **state) {
+  (void)state;
+  NEED_SANDBOX();
+  rst_sandbox_options options = plain();
+  options.idle = 1;
+  assert_ends(&options, wait_for_nothing, NULL, RST_ERROR_INPUT,
+              "x: its decoder hangs: the file is damaged, or an attack");
+}
+
 static void test_helper_is_killed_when_the_caller_cancels(void **state) {
   (void)state;
   NEED_SANDBOX();
@@ -369,6 +386,7 @@ int main(void) {
       cmocka_unit_test(test_crash_is_an_error_of_the_file),
       cmocka_unit_test(test_helper_without_an_answer_is_an_error),
       cmocka_unit_test(test_processor_time_is_limited),
+      cmocka_unit_test(test_helper_that_hangs_is_given_up),
       cmocka_unit_test(test_helper_is_killed_when_the_caller_cancels),
       cmocka_unit_test(test_memory_is_limited),
       cmocka_unit_test(test_answers_that_make_no_sense_are_refused),

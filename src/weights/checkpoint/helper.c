@@ -111,6 +111,7 @@ rst_status rst_conversion_read_isolated(rst_conversion *c, rst_error *err) {
                                        .status = RST_ERROR_WEIGHTS,
                                        .memory = (uint64_t)pickles + rst_min(rst_checkpoint_allowance(&c->checkpoint), storage),
                                        .seconds = LEAST_SECONDS + (unsigned)(c->checkpoint.file.size / BYTES_PER_SECOND),
+                                       .idle = LEAST_SECONDS,
                                        .cancelled = c->options.cancelled,
                                        .user = c->options.user};
   rst_sandbox_record record;
