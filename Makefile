@@ -78,8 +78,8 @@ ISAS := baseline neon
 ISA_CFLAGS_baseline := -DRST_PORTABLE # NEON is always there; baseline does without
 endif
 ISAS ?= baseline
-# In float32 the bf16 instructions have nothing to add.
-VARIANTS := $(filter-out avx512bf16_f32,$(foreach isa,$(ISAS),$(isa)_f32 $(isa)_bf16))
+# In float32 the bf16 instructions have nothing to add; int8 products have no kernels of their own for AVX-512 yet.
+VARIANTS := $(filter-out avx512bf16_f32 avx512%_int8,$(foreach isa,$(ISAS),$(isa)_f32 $(isa)_bf16 $(isa)_int8))
 ISA_CFLAGS_avx2       := -mavx2 -mfma
 ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 ISA_CFLAGS_avx512bf16 := $(ISA_CFLAGS_avx512) -mavx512bf16
@@ -138,7 +138,7 @@ define simd_rule
 $(BUILD)/obj/src/kernels/simd/%.$(1)_$(2).o: src/kernels/simd/%.c $(BUILD)/stamps/compile
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_CFLAGS) -O3 $$(SIMD_CFLAGS) $$(ISA_CFLAGS_$(1)) -DRST_VARIANT=$(1)_$(2) -DRST_VARIANT_ISA=RST_ISA_$$(ISA_NAME_$(1)) \
-	  -DRST_BF16=$(if $(filter bf16,$(2)),1,0) -MMD -MP -c $$< -o $$@
+	  -DRST_BF16=$(if $(filter bf16 int8,$(2)),1,0) -DRST_INT8=$(if $(filter int8,$(2)),1,0) -MMD -MP -c $$< -o $$@
 endef
 $(foreach v,$(VARIANTS),$(eval $(call simd_rule,$(firstword $(subst _, ,$(v))),$(lastword $(subst _, ,$(v))))))
 $(BUILD)/obj/src/image/codecs.o: EXTRA_CFLAGS = $(foreach format,$(FORMATS),-DRST_HAVE_$(format))

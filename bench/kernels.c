@@ -15,15 +15,15 @@
 static const char USAGE[] =
     "usage: kernels [options] [KERNEL]        KERNEL: only those whose name contains it\n"
     "  --isa NAME        only this instruction set (best: the best one) [all]\n"
-    "  --precision P     only f32 or bf16 [both]\n"
+    "  --precision P     only float32, bf16 or int8 [all]\n"
     "  --pixels N        pixels of a call [48]\n"
     "  --seconds S       of each measurement; the best of many calls counts [0.03]\n";
 
 /* ---- Shapes --------------------------------------------------------------------------------- */
 
-typedef enum kernel { GEMM, NORMALIZE, DWCONV_OPERAND, DWCONV_GRAM, DWCONV_GATE, GRAM, STORE } kernel;
+typedef enum kernel { GEMM, NORMALIZE, DWCONV_OPERAND, DWCONV_GRAM, DWCONV_GATE, GRAM, STORE, QUANTIZE } kernel;
 static const char *const KERNEL_NAMES[] = {"gemm",        "normalize", "dwconv_operand", "dwconv_gram",
-                                           "dwconv_gate", "gram",      "store"};
+                                           "dwconv_gate", "gram",      "store",          "quantize"};
 
 /* Where the shape comes from, and its numbers: gemm k x columns, gram rows x columns, else channels. */
 typedef struct shape {
@@ -61,7 +61,10 @@ static const shape SHAPES[] = {{GEMM, "level 1 qk", 48, 96},
                                {DWCONV_GATE, "level 4", 1024, 0},
                                {GRAM, "a head", 48, 48},
                                {GRAM, "decoder level 1", 96, 96},
-                               {STORE, "level 1", 48, 0}};
+                               {STORE, "level 1", 48, 0},
+                               {QUANTIZE, "level 1 norm", 48, 0},
+                               {QUANTIZE, "level 1 gate", 128, 0},
+                               {QUANTIZE, "level 4 gate", 1024, 0}};
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
 /* Floating-point operations (or 0) and bytes moved of one call. */
@@ -69,8 +72,8 @@ typedef struct work {
   double flop, bytes;
 } work;
 
-static work work_of(const shape *s, size_t pixels, size_t element) {
-  const double p = (double)pixels, a = (double)s->a, e = (double)element;
+static work work_of(const rst_kernels *k, const shape *s, size_t pixels) {
+  const double p = (double)pixels, a = (double)s->a, e = (double)k->element, o = (double)k->operand;
   switch (s->kernel) {
     case GEMM:
     case GRAM:
@@ -82,7 +85,9 @@ static work work_of(const shape *s, size_t pixels, size_t element) {
     case DWCONV_GATE: /* the convolutions of both halves */
       return (work){.flop = 4 * RST_TAPS * p * a};
     case NORMALIZE:
-      return (work){.bytes = 2 * p * a * e};
+      return (work){.bytes = p * a * (e + o)};
+    case QUANTIZE:
+      return (work){.bytes = p * a * (o + (double)k->weight)};
     default:
       return (work){.bytes = p * a * (e + 4)};
   }
@@ -94,6 +99,8 @@ static work work_of(const shape *s, size_t pixels, size_t element) {
 enum { INPUT = 1 << 20, OUTPUT = 1 << 19 };
 static float *floats, *result; /* [INPUT], [OUTPUT] */
 static uint16_t *halves;       /* floats rounded */
+static float *quantized;       /* [INPUT / 4]: quantize's result for the shape, and its factors, all 1 */
+static void *packed;           /* panels of the shape */
 
 static void *allocate(size_t bytes) {
   void *memory = aligned_alloc(64, bytes);
@@ -108,6 +115,8 @@ static void make_input(void) {
   floats = allocate(INPUT * sizeof *floats);
   result = allocate(OUTPUT * sizeof *result);
   halves = allocate(INPUT * sizeof *halves);
+  quantized = allocate(INPUT / 4 * sizeof *quantized);
+  packed = allocate(INPUT * sizeof *floats);
   uint32_t state = 1;
   for (size_t i = 0; i < INPUT; i++) {
     state = state * 1664525U + 1013904223U;
@@ -116,6 +125,18 @@ static void make_input(void) {
     memcpy(&bits, &floats[i], sizeof bits);
     halves[i] = rst_bits_to_bf16(bits);
   }
+}
+
+/* A gemm's operands. */
+static void prepare(const rst_kernels *k, const shape *s, size_t pixels) {
+  if (s->kernel != GEMM) return;
+  for (size_t panel = 0; panel < s->b / RST_GROUP; panel++)
+    k->pack(floats + INPUT / 8 + panel * s->a * RST_GROUP, s->a, (char *)packed + panel * rst_panel_bytes(k, s->a));
+  if (k->quantize == NULL) return;
+  memcpy(quantized, floats, pixels * s->a * sizeof *quantized);
+  float *ones = quantized + INPUT / 4 - s->a;
+  for (size_t i = 0; i < s->a; i++) ones[i] = 1;
+  k->quantize(quantized, s->a, pixels, s->a, ones);
 }
 
 static void call(const rst_kernels *k, const shape *s, size_t pixels) {
@@ -131,12 +152,12 @@ static void call(const rst_kernels *k, const shape *s, size_t pixels) {
                         .bias = weights};
   switch (s->kernel) {
     case GEMM:
-      k->gemm(&(rst_gemm){.a = elements,
+      k->gemm(&(rst_gemm){.a = k->quantize != NULL ? quantized : elements,
                           .a_pitch = a,
                           .pixels = pixels,
                           .k = a,
-                          .w = (const char *)elements + k->element * (INPUT / 8),
-                          .w_panel = a * RST_GROUP,
+                          .w = packed,
+                          .w_panel = rst_panel_bytes(k, a),
                           .panels = b / RST_GROUP,
                           .bias = weights,
                           .out = result,
@@ -171,6 +192,10 @@ static void call(const rst_kernels *k, const shape *s, size_t pixels) {
                           .sums = result,
                           .sums_pitch = b});
       break;
+    case QUANTIZE:
+      memcpy(result, floats, pixels * a * sizeof *result);
+      k->quantize(result, a, pixels, a, weights);
+      break;
     default:
       k->store(result, a, floats, a, pixels, a);
   }
@@ -178,12 +203,14 @@ static void call(const rst_kernels *k, const shape *s, size_t pixels) {
 
 /* ---- Checking ------------------------------------------------------------------------------- */
 
-static bool gives_elements(kernel k) {
-  return k == NORMALIZE || k == DWCONV_OPERAND || k == DWCONV_GRAM || k == DWCONV_GATE || k == STORE;
+/* Bytes of what it writes. */
+static size_t size_of_result(const rst_kernels *k, kernel which) {
+  if (which == NORMALIZE || which == DWCONV_OPERAND || which == DWCONV_GATE) return k->operand;
+  return which == DWCONV_GRAM || which == STORE ? k->element : sizeof(float);
 }
 
 static float output(const rst_kernels *k, const shape *s, const float *from, size_t i) {
-  if (k->element == 4 || !gives_elements(s->kernel)) return from[i];
+  if (size_of_result(k, s->kernel) == sizeof(float)) return from[i];
   uint16_t half;
   memcpy(&half, (const char *)from + 2 * i, sizeof half);
   return rst_bf16_to_f32(half);
@@ -194,19 +221,22 @@ static float output(const rst_kernels *k, const shape *s, const float *from, siz
 static bool agrees(const rst_kernels *k, const shape *s, size_t pixels) {
   enum { COMPARED = 1 << 12 };
   static float expected[COMPARED];
+  if (s->kernel == QUANTIZE) return true; /* whose layout is each instruction set's own: gemm shows it */
   memset(result, 0, OUTPUT * sizeof *result);
+  prepare(rst_kernels_for(RST_ISA_BASELINE, k->precision), s, pixels);
   call(rst_kernels_for(RST_ISA_BASELINE, k->precision), s, pixels);
   memcpy(expected, result, sizeof expected);
   memset(result, 0, OUTPUT * sizeof *result);
+  prepare(k, s, pixels);
   call(k, s, pixels);
-  const float tolerance = k->element == 2 && gives_elements(s->kernel) ? 0x1p-7F : 1e-5F;
+  const float tolerance = size_of_result(k, s->kernel) == 2 ? 0x1p-7F : 1e-5F;
   const size_t columns = s->kernel == GEMM || s->kernel == GRAM ? s->b : s->a;
   const size_t row = s->kernel == GEMM || s->kernel == DWCONV_GRAM ? columns + RST_GROUP : columns;
   for (size_t i = 0; i < COMPARED && i / row < pixels; i++) {
     const float want = output(k, s, expected, i), found = output(k, s, result, i);
     if (!(fabsf(found - want) <= tolerance * (4 + fabsf(want)))) {
       printf("%s %s %s %s: element %zu is %.9g, portable %.9g\n", rst_isa_name(k->isa),
-             k->element == 2 ? "bf16" : "f32", KERNEL_NAMES[s->kernel], s->where, i, (double)found,
+             rst_precision_name(k->precision), KERNEL_NAMES[s->kernel], s->where, i, (double)found,
              (double)want);
       return false;
     }
@@ -235,9 +265,9 @@ static double seconds_of(const rst_kernels *k, const shape *s, size_t pixels, do
 }
 
 static bool measure(const rst_kernels *k, const char *filter, size_t pixels, double seconds) {
-  const bool bf16 = k->element == 2;
+  const bool bf16 = k->precision == RST_PRECISION_BF16;
   const double peak = peak_f32(k->isa, 1, seconds), dot_peak = bf16 ? peak_bf16(k->isa, 1, seconds) : 0;
-  printf("\n%s %s: peak of one thread %.1f GFLOP/s", rst_isa_name(k->isa), bf16 ? "bf16" : "f32",
+  printf("\n%s %s: peak of one thread %.1f GFLOP/s", rst_isa_name(k->isa), rst_precision_name(k->precision),
          peak * 1e-9);
   if (dot_peak > 0) printf(", of bf16 dot products %.1f", dot_peak * 1e-9);
   printf("\n%-15s %-20s %11s %10s %9s %7s %6s\n", "kernel", "where", "shape", "us a call", "GFLOP/s",
@@ -245,10 +275,11 @@ static bool measure(const rst_kernels *k, const char *filter, size_t pixels, dou
   bool all_agree = true;
   for (int i = 0; i < SHAPE_COUNT; i++) {
     const shape *s = &SHAPES[i];
+    if (s->kernel == QUANTIZE && k->quantize == NULL) continue;
     if (filter != NULL && strstr(KERNEL_NAMES[s->kernel], filter) == NULL) continue;
     all_agree &= agrees(k, s, pixels);
     const double time = seconds_of(k, s, pixels, seconds);
-    const work w = work_of(s, pixels, k->element);
+    const work w = work_of(k, s, pixels);
     char text[32];
     snprintf(text, sizeof text, s->b > 0 ? "%zu x %zu" : "%zu", s->a, s->b);
     printf("%-15s %-20s %11s %10.2f", KERNEL_NAMES[s->kernel], s->where, text, time * 1e6);
@@ -284,12 +315,10 @@ int main(int argc, char **argv) {
   make_input();
   bool all_agree = true, any = false;
   for (int isa = RST_ISA_BASELINE; isa < RST_ISA_COUNT; isa++)
-    for (int precision = RST_PRECISION_F32; precision <= RST_PRECISION_BF16; precision++) {
+    for (int precision = RST_PRECISION_F32; precision < RST_PRECISION_COUNT; precision++) {
       const rst_kernels *k = rst_kernels_for((rst_isa)isa, (rst_precision)precision);
       if (k == NULL || (only_isa != NULL && strcmp(only_isa, rst_isa_name((rst_isa)isa)) != 0)) continue;
-      if (only_precision != NULL &&
-          strcmp(only_precision, precision == RST_PRECISION_BF16 ? "bf16" : "f32") != 0)
-        continue;
+      if (only_precision != NULL && strcmp(only_precision, rst_precision_name((rst_precision)precision)) != 0) continue;
       all_agree &= measure(k, argv[optind], pixels, seconds);
       any = true;
     }

@@ -15,7 +15,7 @@ def measure(build, folder):
     for manifest in manifests:
         for picture in sorted(glob.glob(os.path.join(ROOT, "data", "*-noise*.png"))):
             outputs = []
-            for precision in ("f32", "bf16"):
+            for precision in ("f32", "bf16", "int8"):
                 outputs.append(os.path.join(folder, f"quality-{precision}.pfm"))
                 subprocess.run([os.path.join(build, "restormer-cli"), "--quiet", "--weights", manifest, "--precision", precision,
                                 picture, outputs[-1]], check=True)

@@ -28,16 +28,15 @@ static const char USAGE[] =
     "  --jpeg LIST     qualities of JPEG, 1 to 100; none: no JPEG [10,20,40]\n"
     "  --tile N        size of the tiles in the tiled runs [256]\n"
     "  --limit N       only N of the pictures, evenly spread\n"
-    "  --float32-only  no runs in bf16 and in tiles\n"
+    "  --float32-only  no runs in bf16, in int8 and in tiles\n"
     "\n"
-    "Exit status: 1 when clean pictures (sigma 0) come back with less than 45 dB on average, or bf16 is\n"
-    "further from float32 than 50 dB; otherwise that of restormer-cli.\n";
+    "Exit status: 1 when clean pictures (sigma 0) come back with less than 45 dB on average, or a result in bf16\n"
+    "or int8 is less than 50 or 55 dB from that in float32; otherwise that of restormer-cli.\n";
 
 enum { MOST_INPUTS = 16, SHEET_ROWS = 4, EXIT_LIMIT_NOT_MET = 1 };
-static const double LEAST_CLEAN = 45, LEAST_BF16 = 50; /* dB */
-
-typedef enum run_mode { FLOAT32, BF16, TILES, MODES } run_mode;
-static const char *const mode_names[MODES] = {"float32", "bf16", "tiles"};
+typedef enum run_mode { FLOAT32, BF16, INT8, TILES, MODES } run_mode;
+static const char *const mode_names[MODES] = {"float32", "bf16", "int8", "tiles"};
+static const double LEAST_CLEAN = 45, LEAST[MODES] = {[BF16] = 50, [INT8] = 55}; /* dB; to float32, 0: any */
 
 /* What the network gets of a picture. */
 typedef struct input {
@@ -52,9 +51,9 @@ typedef struct settings {
   bool float32_only, pairs;
 } settings;
 
-typedef struct totals { /* of one input; sums over pictures but for bf16_lowest */
+typedef struct totals { /* of one input; sums over pictures but for `lowest` */
   double psnr_before, ssim_before, psnr[MODES], ssim[MODES];
-  double bf16, bf16_lowest; /* PSNR of bf16 against float32 */
+  double near[MODES], lowest[MODES]; /* PSNR against float32, where there is a least one */
 } totals;
 
 typedef struct measurement {
@@ -157,9 +156,9 @@ static int run_cli(const settings *s, run_mode mode, const char *noisy, const ch
     argv[n++] = "--weights";
     argv[n++] = s->weights;
   }
-  if (mode == BF16) {
+  if (mode == BF16 || mode == INT8) {
     argv[n++] = "--precision";
-    argv[n++] = "bf16";
+    argv[n++] = mode_names[mode];
   } else if (mode == TILES) {
     argv[n++] = "--tile";
     argv[n++] = s->tile;
@@ -195,7 +194,7 @@ static void write_line(measurement *m, const char *name, size_t k, const char *m
   fprintf(m->csv, "%s,%s,%s,%.4f,%.5f\n", name, label(m->settings.inputs[k], text), mode, d->psnr, d->ssim);
 }
 
-/* Compares the result in `path` with the clean picture, and in bf16 with the one of float32, which is left in
+/* Compares the result in `path` with the clean picture, and in other precisions with the one of float32, which is left in
  * `*exact`. */
 static rst_status judge(measurement *m, const char *name, size_t k, run_mode mode, const char *path,
                         const rst_image *clean, rst_image **exact, rst_error *err) {
@@ -211,10 +210,10 @@ static rst_status judge(measurement *m, const char *name, size_t k, run_mode mod
     write_line(m, name, k, mode_names[mode], &d);
     if (mode == FLOAT32 && !is_clean(m->settings.inputs[k])) put_on_sheet(m, bytes);
   }
-  if (status == RST_OK && mode == BF16) {
+  if (status == RST_OK && LEAST[mode] > 0) {
     status = rst_image_compare(*exact, restored, &d, err);
-    t->bf16 += d.psnr;
-    t->bf16_lowest = fmin(t->bf16_lowest, d.psnr);
+    t->near[mode] += d.psnr;
+    t->lowest[mode] = fmin(t->lowest[mode], d.psnr);
   }
   if (status == RST_OK && mode == FLOAT32) {
     *exact = restored;
@@ -308,17 +307,18 @@ static void print_table(const measurement *m, size_t count) {
   snprintf(tiles, sizeof tiles, "tiles of %s", s->tile);
   printf("Pictures: %zu; means of PSNR (dB) and SSIM\n\n", count);
   printf("                   before          float32");
-  if (all) printf("%17s%17s%23s", "bf16", tiles, "bf16 against float32");
+  if (all) printf("%17s%17s%17s%23s%23s", "bf16", "int8", tiles, "bf16 against float32", "int8 against float32");
   printf("\n              PSNR    SSIM");
   for (run_mode mode = 0; mode < modes_of(s); mode++) printf("     PSNR    SSIM");
-  printf("%s\n", all ? "      mean PSNR  lowest" : "");
+  printf("%s\n", all ? "      mean PSNR  lowest      mean PSNR  lowest" : "");
   for (size_t k = 0; k < s->input_count; k++) {
     const totals *t = &m->totals[k];
     char text[32];
     printf("%-9s  %7.2f  %.4f", label(s->inputs[k], text), t->psnr_before / n, t->ssim_before / n);
     for (run_mode mode = 0; mode < modes_of(s); mode++)
       printf("  %7.2f  %.4f", t->psnr[mode] / n, t->ssim[mode] / n);
-    if (all) printf("  %13.2f %7.2f", t->bf16 / n, t->bf16_lowest);
+    for (run_mode mode = 0; mode < modes_of(s); mode++)
+      if (LEAST[mode] > 0) printf("  %13.2f %7.2f", t->near[mode] / n, t->lowest[mode]);
     putchar('\n');
   }
 }
@@ -333,11 +333,12 @@ static int check_limits(const measurement *m, size_t count) {
         cli_print_line(stderr, PROGRAM ": clean pictures, %s: mean PSNR %.2f dB, expected at least %g",
                        mode_names[mode], t->psnr[mode] / (double)count, LEAST_CLEAN);
       }
-    char text[32];
-    if (!(t->bf16_lowest >= LEAST_BF16)) {
+    for (run_mode mode = 0; mode < modes_of(&m->settings); mode++) {
+      char text[32];
+      if (LEAST[mode] == 0 || t->lowest[mode] >= LEAST[mode]) continue;
       met = false;
-      cli_print_line(stderr, PROGRAM ": %s, bf16 against float32: lowest PSNR %.2f dB, expected at least %g",
-                     label(m->settings.inputs[k], text), t->bf16_lowest, LEAST_BF16);
+      cli_print_line(stderr, PROGRAM ": %s, %s against float32: lowest PSNR %.2f dB, expected at least %g",
+                     label(m->settings.inputs[k], text), mode_names[mode], t->lowest[mode], LEAST[mode]);
     }
   }
   return met ? 0 : EXIT_LIMIT_NOT_MET;
@@ -374,7 +375,8 @@ static int start(measurement *m) {
   rst_status status = pictures_list(m->clean_folder, &m->list, &err);
   size_t columns = 1; /* the clean picture */
   for (size_t k = 0; k < m->settings.input_count; k++) columns += is_clean(m->settings.inputs[k]) ? 0 : 2;
-  for (size_t k = 0; k < m->settings.input_count; k++) m->totals[k].bf16_lowest = INFINITY;
+  for (size_t k = 0; k < m->settings.input_count; k++)
+    for (run_mode mode = 0; mode < MODES; mode++) m->totals[k].lowest[mode] = INFINITY;
   size_t rows = m->list.count < SHEET_ROWS ? m->list.count : SHEET_ROWS;
   if (m->settings.limit > 0 && m->settings.limit < rows) rows = m->settings.limit;
   if (status == RST_OK) status = contact_sheet_create(rows, columns, &m->sheet, &err);

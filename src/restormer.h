@@ -380,9 +380,14 @@ bool rst_isa_available(rst_isa isa);
 rst_isa rst_isa_best(void);
 
 typedef enum rst_precision {
-  RST_PRECISION_F32, /* exact */
-  RST_PRECISION_BF16 /* bf16 operands, float32 sums */
+  RST_PRECISION_F32,  /* exact */
+  RST_PRECISION_BF16, /* bf16 operands, float32 sums */
+  RST_PRECISION_INT8, /* int8 operands and int32 sums in the blocks' 1x1 products; features in bf16 */
+  RST_PRECISION_COUNT
 } rst_precision;
+
+/* The name as the command line has it: "float32", "bf16", "int8". */
+const char *rst_precision_name(rst_precision precision);
 
 typedef struct rst_model rst_model; /* weights packed for one instruction set and precision */
 

@@ -16,7 +16,7 @@ _restormer_cli() {
     --window) COMPREPLY=(); return ;;
     -t | --threads) COMPREPLY=(); return ;;
     -j | --jobs) COMPREPLY=(); return ;;
-    --precision) COMPREPLY=($(compgen -W 'float32 bf16' -- "$cur")); return ;;
+    --precision) COMPREPLY=($(compgen -W 'float32 bf16 int8' -- "$cur")); return ;;
     --isa) COMPREPLY=($(compgen -W 'auto baseline avx2 avx512 avx512bf16 neon' -- "$cur")); return ;;
     --max-memory) COMPREPLY=(); return ;;
     --tile) COMPREPLY=(); return ;;

@@ -2,9 +2,12 @@
 #include "kernels/kernels.h"
 
 #define DECLARE(variant) extern const rst_kernels rst_kernels_##variant##_f32, rst_kernels_##variant##_bf16
+#define DECLARE_INT8(variant) extern const rst_kernels rst_kernels_##variant##_int8
 DECLARE(baseline);
+DECLARE_INT8(baseline);
 #ifdef RST_HAVE_avx2
 DECLARE(avx2);
+DECLARE_INT8(avx2);
 #endif
 #ifdef RST_HAVE_avx512
 DECLARE(avx512);
@@ -14,28 +17,27 @@ extern const rst_kernels rst_kernels_avx512bf16_bf16;
 #endif
 #ifdef RST_HAVE_neon
 DECLARE(neon);
+DECLARE_INT8(neon);
 #endif
-
-enum { PRECISIONS = RST_PRECISION_BF16 + 1 };
 
 static const char *const NAMES[RST_ISA_COUNT] = {
     [RST_ISA_AUTO] = "auto",     [RST_ISA_BASELINE] = "baseline",     [RST_ISA_AVX2] = "avx2",
     [RST_ISA_AVX512] = "avx512", [RST_ISA_AVX512BF16] = "avx512bf16", [RST_ISA_NEON] = "neon"};
 
 /* By precision; NULL: not in this build. */
-static const rst_kernels *const TABLES[RST_ISA_COUNT][PRECISIONS] = {
-    [RST_ISA_BASELINE] = {&rst_kernels_baseline_f32, &rst_kernels_baseline_bf16},
+static const rst_kernels *const TABLES[RST_ISA_COUNT][RST_PRECISION_COUNT] = {
+    [RST_ISA_BASELINE] = {&rst_kernels_baseline_f32, &rst_kernels_baseline_bf16, &rst_kernels_baseline_int8},
 #ifdef RST_HAVE_avx2
-    [RST_ISA_AVX2] = {&rst_kernels_avx2_f32, &rst_kernels_avx2_bf16},
+    [RST_ISA_AVX2] = {&rst_kernels_avx2_f32, &rst_kernels_avx2_bf16, &rst_kernels_avx2_int8},
 #endif
 #ifdef RST_HAVE_avx512
-    [RST_ISA_AVX512] = {&rst_kernels_avx512_f32, &rst_kernels_avx512_bf16},
+    [RST_ISA_AVX512] = {&rst_kernels_avx512_f32, &rst_kernels_avx512_bf16, &rst_kernels_avx2_int8},
 #endif
 #ifdef RST_HAVE_avx512bf16 /* in float32 there is nothing to gain from it */
-    [RST_ISA_AVX512BF16] = {&rst_kernels_avx512_f32, &rst_kernels_avx512bf16_bf16},
+    [RST_ISA_AVX512BF16] = {&rst_kernels_avx512_f32, &rst_kernels_avx512bf16_bf16, &rst_kernels_avx2_int8},
 #endif
 #ifdef RST_HAVE_neon
-    [RST_ISA_NEON] = {&rst_kernels_neon_f32, &rst_kernels_neon_bf16},
+    [RST_ISA_NEON] = {&rst_kernels_neon_f32, &rst_kernels_neon_bf16, &rst_kernels_neon_int8},
 #endif
 };
 
@@ -62,6 +64,11 @@ const char *rst_isa_name(rst_isa isa) {
   return isa >= 0 && isa < RST_ISA_COUNT ? NAMES[isa] : "unknown";
 }
 
+const char *rst_precision_name(rst_precision precision) {
+  static const char *const names[RST_PRECISION_COUNT] = {"float32", "bf16", "int8"};
+  return (unsigned)precision < RST_PRECISION_COUNT ? names[precision] : "unknown";
+}
+
 bool rst_isa_available(rst_isa isa) {
   if (isa == RST_ISA_AUTO) return true;
   return isa > RST_ISA_AUTO && isa < RST_ISA_COUNT && TABLES[isa][RST_PRECISION_F32] != NULL &&
@@ -77,6 +84,6 @@ rst_isa rst_isa_best(void) {
 
 const rst_kernels *rst_kernels_for(rst_isa isa, rst_precision precision) {
   if (isa == RST_ISA_AUTO) isa = rst_isa_best();
-  if (!rst_isa_available(isa) || (unsigned)precision >= PRECISIONS) return NULL;
+  if (!rst_isa_available(isa) || (unsigned)precision >= RST_PRECISION_COUNT) return NULL;
   return TABLES[isa][precision];
 }

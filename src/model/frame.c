@@ -32,12 +32,18 @@ static void produce_picture(const rst_sweep *s, rst_worker *w, const void *sourc
   memset(w->values[1], 0, n * padded * sizeof(float));
   for (size_t i = 0; i < n; i++)
     rst_pixels_load(in, reflect(x + i, in->width), reflect(y, in->height), w->values[1] + i * padded);
-  f->run->kernels->store(out, padded, w->values[1], padded, n, padded);
+  f->conv->row[0].kernels->store(out, padded, w->values[1], padded, n, padded);
 }
 
 void rst_produce_copy(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n, void *out) {
+  const rst_run *run = *(const rst_run *const *)s->context;
   (void)w, (void)x, (void)y;
-  memcpy(out, source, n * s->ring_pixel);
+  if (rst_reads_elements(run)) {
+    memcpy(out, source, n * s->ring_pixel);
+    return;
+  }
+  const size_t channels = s->ring_pixel / sizeof(float);
+  run->kernels->load(out, channels, source, channels, n, channels);
 }
 
 /* ---- Convolutions ------------------------------------------------------------------------------ */
@@ -60,14 +66,16 @@ static size_t layers_1x1(const rst_part *part, rst_layer *l) {
 
 static void pack_1x1(rst_packer *p, const rst_part *part) {
   rst_linear *linear = part->packed;
-  *linear = rst_pack_linear(
-      p, &(rst_matrix){.layer = CONV, .columns = {.count = part->out, .groups = 1}, .inputs = part->in});
+  *linear = rst_pack_linear(p, &(rst_matrix){.layer = CONV,
+                                             .columns = {.count = part->out, .groups = 1},
+                                             .inputs = part->in,
+                                             .kernels = p->plain});
 }
 
 /* values[0] = the 3x3 convolution. */
 static void convolve(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t n) {
   const frame *f = s->context;
-  rst_conv3x3_run(f->conv, rows, s->ring_pixel / f->run->kernels->element, n, w->values[0]);
+  rst_conv3x3_run(f->conv, rows, s->ring_pixel / f->run->model->plain->element, n, w->values[0]);
 }
 
 static size_t outputs(const rst_conv3x3 *conv) {
@@ -77,7 +85,7 @@ static size_t outputs(const rst_conv3x3 *conv) {
 /* The convolution's sweep over a map. */
 static rst_sweep map_sweep(const rst_map *source, const frame *f, rst_consume *consume) {
   return (rst_sweep){.source = source,
-                     .ring_pixel = source->pixel,
+                     .ring_pixel = rst_pass_plain_pixel(f->run, source),
                      .produce = rst_produce_copy,
                      .consume = consume,
                      .context = f};
@@ -104,20 +112,20 @@ static void consume_embed(const rst_sweep *s, rst_worker *w, const void *const r
 }
 
 /* A sweep of the patch embedding's convolution over the picture. */
-static void sweep_picture(rst_run *run, const frame *f, rst_consume *consume, size_t operand) {
+static void sweep_picture(rst_run *run, const frame *f, rst_consume *consume, size_t operand, size_t values) {
   const size_t in = rst_padded((size_t)run->model->architecture.in_channels);
   rst_sweep sweep = {.ring_pixel = in * f->conv->row[0].kernels->element,
                      .produce = produce_picture,
                      .consume = consume,
                      .context = f};
-  rst_run_sweep(run, 0, &sweep, (rst_sweep_needs){.operand = {operand}, .values = {outputs(f->conv), in}});
+  rst_run_sweep(run, 0, &sweep, (rst_sweep_needs){.operand = {operand}, .values = {values, in}});
 }
 
 static rst_status run_patch_embed(rst_run *run, const rst_part *part, rst_error *err) {
   rst_status status = rst_run_map(run, 0, part->out, &run->maps[0], err);
   if (status != RST_OK) return status;
   const frame f = {.run = run, .part = part, .conv = part->packed, .out = &run->maps[0]};
-  sweep_picture(run, &f, consume_embed, 0);
+  sweep_picture(run, &f, consume_embed, 0, outputs(f.conv));
   return RST_OK;
 }
 
@@ -180,7 +188,7 @@ typedef struct reduce {
 
 static void pack_reduce(rst_packer *p, const rst_part *part) {
   const size_t c = part->out, below = part->in - c;
-  rst_matrix half = {.layer = CONV, .columns = {.count = c, .groups = 1}, .inputs = below};
+  rst_matrix half = {.layer = CONV, .columns = {.count = c, .groups = 1}, .inputs = below, .kernels = p->plain};
   reduce *r = part->packed;
   r->up = rst_pack_linear(p, &half);
   half.first_input = below;
@@ -206,16 +214,21 @@ static const float *corner(const frame *f, const rst_worker *w, size_t i, size_t
 static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x,
                               size_t y, size_t n) {
   const frame *f = s->context;
-  const rst_kernels *k = f->run->kernels;
+  const rst_kernels *k = f->run->kernels, *plain = f->run->model->plain;
   const reduce *r = f->part[1].packed;
   const size_t wide = outputs(f->conv), up = wide / 4, channels = rst_linear_outputs(&r->up);
   convolve(s, w, rows, n);
   for (size_t i = 0; i < 2; i++) {
     uint8_t *row = rst_map_at(f->out, 2 * x, 2 * y + i);
+    const void *skip = row;
+    if (!rst_reads_elements(f->run)) {
+      k->load(w->operand[1], channels, row, channels, 2 * n, channels);
+      skip = w->operand[1];
+    }
     for (size_t j = 0; j < 2; j++)
-      k->store((uint8_t *)w->operand[0] + j * up * k->element, 2 * up, corner(f, w, i, j), wide, n, up);
+      plain->store((uint8_t *)w->operand[0] + j * up * plain->element, 2 * up, corner(f, w, i, j), wide, n, up);
     rst_linear_run(&r->up, w->operand[0], up, 2 * n, w->values[1], channels, RST_INTO_FLOATS);
-    rst_linear_run(&r->skip, row, channels, 2 * n, w->values[1], channels, RST_ADD_FLOATS);
+    rst_linear_run(&r->skip, skip, channels, 2 * n, w->values[1], channels, RST_ADD_FLOATS);
     k->store(row, channels, w->values[1], channels, 2 * n, channels);
   }
 }
@@ -224,10 +237,11 @@ static rst_status up_reduce(rst_run *run, const rst_part *part) {
   rst_map *in = &run->maps[part->level], *out = in - 1;
   const frame f = {.run = run, .part = part, .conv = part->packed, .out = out};
   const reduce *r = part[1].packed;
-  const size_t up = outputs(f.conv) / 4;
+  const size_t up = outputs(f.conv) / 4, channels = rst_linear_outputs(&r->up);
   rst_sweep sweep = map_sweep(in, &f, consume_up_reduce);
   rst_run_sweep(run, part->level, &sweep,
-                (rst_sweep_needs){.operand = {2 * up}, .values = {4 * up, 2 * rst_linear_outputs(&r->up)}});
+                (rst_sweep_needs){.operand = {2 * up, rst_reads_elements(run) ? 0 : 2 * channels},
+                                  .values = {4 * up, 2 * channels}});
   rst_run_map_free(run, in);
   return RST_OK;
 }
@@ -299,9 +313,9 @@ static void consume_reduce_noise(const rst_sweep *s, rst_worker *w, const void *
                                  size_t n) {
   const frame *f = s->context;
   const rst_linear *linear = f->part->packed;
-  const rst_kernels *k = linear->kernels;
+  const rst_kernels *k = f->run->kernels;
   const size_t out = rst_linear_outputs(linear);
-  rst_linear_run(linear, (const uint8_t *)rows[1] + s->ring_pixel, s->ring_pixel / k->element, n, w->values[0], out,
+  rst_linear_run(linear, (const uint8_t *)rows[1] + s->ring_pixel, s->ring_pixel / linear->kernels->element, n, w->values[0], out,
                  RST_INTO_FLOATS);
   k->store(rst_map_at(f->out, x, y), out, w->values[0], out, n, out);
 }
@@ -338,15 +352,18 @@ static void consume_skip(const rst_sweep *s, rst_worker *w, const void *const ro
   const size_t in = outputs(f->conv);
   convolve(s, w, rows, n);
   skip_conv->kernels->store(w->operand[0], in, w->values[0], in, n, in);
-  rst_linear_run(skip_conv, w->operand[0], in, n, rst_map_at(f->out, x, y), rst_linear_outputs(skip_conv),
-                 RST_ADD_ELEMENTS);
+  void *map = rst_map_at(f->out, x, y);
+  const size_t channels = rst_linear_outputs(skip_conv);
+  f->run->kernels->load(w->values[0], channels, map, channels, n, channels);
+  rst_linear_run(skip_conv, w->operand[0], in, n, w->values[0], channels, RST_ADD_FLOATS);
+  f->run->kernels->store(map, channels, w->values[0], channels, n, channels);
 }
 
 /* map += skip_conv(patch_embed(picture)): the embedding is made again, which costs less than to keep it. */
 static rst_status run_skip(rst_run *run, const rst_part *part, rst_error *err) {
   const frame f = {.run = run, .part = part, .conv = run->model->parts[0].packed, .out = &run->maps[0]};
   (void)err;
-  sweep_picture(run, &f, consume_skip, outputs(f.conv));
+  sweep_picture(run, &f, consume_skip, outputs(f.conv), rst_linear_outputs(part->packed));
   return RST_OK;
 }
 

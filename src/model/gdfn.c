@@ -16,6 +16,7 @@ void rst_pass_produce(const rst_sweep *s, rst_worker *w, const void *source, siz
                                 .out = w->operand[1],
                                 .out_pitch = pitch,
                                 .next = y + 1 < s->height ? rst_map_at(s->source, x, y + 1) : NULL});
+  rst_linear_prepare(pass->in, w->operand[1], pitch, n);
   rst_linear_run(pass->in, w->operand[1], pitch, n, out, s->ring_pixel / sizeof(float), RST_INTO_FLOATS);
 }
 
@@ -28,8 +29,9 @@ rst_dwconv rst_pass_dwconv(const rst_depthwise *d, const rst_sweep *s, const voi
                       .bias = d->bias};
 }
 
-void rst_pass_add(const rst_pass *pass, const void *a, size_t pitch, const rst_linear *linear, size_t x,
-                  size_t y, size_t n) {
+void rst_pass_add(const rst_pass *pass, void *a, size_t pitch, const rst_linear *linear, size_t x, size_t y,
+                  size_t n) {
+  rst_linear_prepare(linear, a, pitch, n);
   rst_linear_run(linear, a, pitch, n, rst_map_at(pass->map, x, y), rst_linear_outputs(linear),
                  RST_ADD_ELEMENTS);
 }

@@ -34,6 +34,7 @@ typedef struct mdta {
   rst_depthwise qk_dwconv, v_dwconv;
   const float *temperature; /* [heads] */
   rst_linear project_out;   /* always float32: the attention matrix is multiplied into it */
+  rst_evening *evening;     /* of the product, or NULL */
 } mdta;
 
 static void pack(rst_packer *p, const rst_part *part) {
@@ -49,6 +50,7 @@ static void pack(rst_packer *p, const rst_part *part) {
   m->project_out = rst_pack_linear(
       p, &(rst_matrix){
              .layer = PROJECT_OUT, .columns = {.count = c, .groups = 1}, .inputs = c, .kernels = p->exact});
+  m->evening = rst_pack_evening(p, c);
 }
 
 /* ---- Layout of the statistics ---------------------------------------------------------------- */
@@ -86,7 +88,7 @@ static size_t qk_pitch(const shape *s) {
 static void consume_qk(const rst_sweep *sweep, rst_worker *w, const void *const rows[3], size_t x, size_t y,
                        size_t n) {
   const rst_pass *pass = sweep->context;
-  const rst_kernels *k = pass->run->kernels;
+  const rst_kernels *k = pass->run->model->plain;
   const mdta *m = pass->part->packed;
   const shape s = shape_of(pass->part);
   const size_t pitch = qk_pitch(&s);
@@ -200,9 +202,9 @@ static void attention_row(const rst_run *run, const rst_grid *grid, const mdta *
 
 /* ---- Folding ---------------------------------------------------------------------------------- */
 
-/* Floats of M, before it is packed. */
-static size_t folded_floats(const rst_run *run, const mdta *m) {
-  return rst_linear_outputs(&m->project_out) * rst_round_up(m->project_out.k, run->kernels->step);
+/* Bytes of a cell's M. */
+static size_t folded_bytes(const rst_linear *folded) {
+  return folded->panels * rst_panel_bytes(folded->kernels, folded->k);
 }
 
 /* One cell's M. */
@@ -210,7 +212,8 @@ static rst_linear folded_at(const rst_run *run, const mdta *m, size_t cell) {
   rst_linear folded = m->project_out;
   folded.kernels = run->kernels;
   folded.k = rst_round_up(folded.k, folded.kernels->step);
-  folded.w = (uint8_t *)run->folded + cell * folded_floats(run, m) * folded.kernels->element;
+  folded.evening = m->evening;
+  folded.w = (uint8_t *)run->folded + cell * folded_bytes(&folded);
   return folded;
 }
 
@@ -224,7 +227,7 @@ static void fold_head(const rst_run *run, const mdta *m, const shape *s, size_t 
                                  .pixels = s->head,
                                  .k = s->head,
                                  .w = (const float *)out->w + first * RST_GROUP,
-                                 .w_panel = out->k * RST_GROUP,
+                                 .w_panel = rst_panel_bytes(out->kernels, out->k),
                                  .panels = out->panels,
                                  .out = rows + first * RST_GROUP,
                                  .out_pitch = RST_GROUP,
@@ -262,9 +265,11 @@ static void make_head(void *context, size_t head, int worker) {
 static void pack_panel(void *context, size_t i, int worker) {
   const folding *f = context;
   const rst_kernels *k = f->folded.kernels;
-  const size_t panel = f->folded.k * RST_GROUP;
+  float *rows = f->rows + i * f->folded.k * RST_GROUP;
   (void)worker;
-  k->pack(f->rows + i * panel, f->folded.k, (uint8_t *)(uintptr_t)f->folded.w + i * panel * k->element);
+  if (f->folded.evening != NULL)
+    rst_evening_weights(f->folded.evening, (float (*)[RST_GROUP])rows, f->folded.k);
+  k->pack(rows, f->folded.k, (uint8_t *)(uintptr_t)f->folded.w + i * rst_panel_bytes(k, f->folded.k));
 }
 
 static void fold_cell(folding *f, size_t cell) {
@@ -274,7 +279,7 @@ static void fold_cell(folding *f, size_t cell) {
   const bool exact = f->folded.kernels == f->m->project_out.kernels; /* whose panels are rows of floats */
   f->rows = exact ? (float *)(uintptr_t)f->folded.w : f->run->product;
   if (!exact && f->folded.k != f->m->project_out.k) /* rows that no head has */
-    memset(f->rows, 0, folded_floats(f->run, f->m) * sizeof *f->rows);
+    memset(f->rows, 0, rst_linear_outputs(&f->folded) * f->folded.k * sizeof *f->rows);
   rst_pool_run(pool, f->shape.heads, make_head, NULL, f);
   if (!exact) rst_pool_run(pool, f->folded.panels, pack_panel, NULL, f);
 }
@@ -282,11 +287,13 @@ static void fold_cell(folding *f, size_t cell) {
 static void fold_attention(rst_run *run, const rst_part *part) {
   const rst_grid *grid = &run->grid[part->level];
   folding f = {.run = run, .grid = grid, .m = part->packed, .shape = shape_of(part)};
-  const size_t cells = grid->x.cells * grid->y.cells, floats = folded_floats(run, f.m);
+  const size_t cells = grid->x.cells * grid->y.cells;
+  const rst_linear folded = folded_at(run, f.m, 0);
   rst_need(&run->needs.sums, 2 * f.shape.head * sizeof(double));
   rst_need(&run->needs.attention, cells * f.shape.gram * sizeof(float));
-  rst_need(&run->needs.folded, cells * floats * run->kernels->element);
-  if (run->kernels != f.m->project_out.kernels) rst_need(&run->needs.product, floats * sizeof(float));
+  rst_need(&run->needs.folded, cells * folded_bytes(&folded));
+  if (folded.kernels != f.m->project_out.kernels)
+    rst_need(&run->needs.product, rst_linear_outputs(&folded) * folded.k * sizeof(float));
   if (run->planning) return;
   rst_pool_run(run->pool, (part->in + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, make_rows, NULL, &f);
   for (size_t cell = 0; cell < cells; cell++) fold_cell(&f, cell);

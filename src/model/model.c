@@ -8,9 +8,10 @@
 #include "base/memory.h"
 #include "base/pages.h"
 #include "base/threads.h"
+#include "model/run.h"
 
 static rst_packer packer_of(const rst_model *m, const rst_part *part) {
-  rst_packer p = {.kernels = m->kernels, .exact = m->exact};
+  rst_packer p = {.kernels = m->kernels, .plain = m->plain, .exact = m->exact, .again = m->calibrated};
   p.layer_count = part->kind->layers(part, p.layers);
   return p;
 }
@@ -67,6 +68,8 @@ rst_status rst_model_outline(const rst_architecture *architecture, const rst_mod
   m->architecture = *architecture;
   m->kernels = kernels;
   m->exact = rst_kernels_for(options->isa, RST_PRECISION_F32);
+  const rst_kernels *bf16 = rst_kernels_for(options->isa, RST_PRECISION_BF16);
+  m->plain = kernels->quantize == NULL ? kernels : bf16->pairs ? bf16 : m->exact;
   rst_status status = list_parts(m, err);
   if (status != RST_OK)
     rst_model_free(m);
@@ -119,6 +122,14 @@ static void fill_and_note(void *context, size_t i, int worker) {
   pthread_mutex_unlock(&f->lock);
 }
 
+static rst_status fill(rst_model *m, const rst_tensor_source *source, rst_pool *pool, rst_error *err) {
+  filling f = {.model = m, .source = source, .failed = SIZE_MAX, .err = err};
+  pthread_mutex_init(&f.lock, NULL);
+  rst_pool_run(pool, m->part_count, fill_and_note, NULL, &f);
+  pthread_mutex_destroy(&f.lock);
+  return f.status;
+}
+
 rst_status rst_model_fill(rst_model *m, const rst_tensor_source *source, const rst_model_options *options,
                           rst_error *err) {
   rst_status status = rst_budget_claim(options->budget, m->arena_bytes, "the packed weights", err);
@@ -126,16 +137,17 @@ rst_status rst_model_fill(rst_model *m, const rst_tensor_source *source, const r
   m->budget = options->budget;
   m->arena = rst_pages_alloc(m->arena_bytes);
   rst_pool *pool = rst_pool_create(rst_threads(options->threads));
-  filling f = {.model = m, .source = source, .failed = SIZE_MAX, .err = err};
-  if (m->arena == NULL || pool == NULL) {
-    f.status = rst_fail_memory(err, "the packed weights");
-  } else {
-    pthread_mutex_init(&f.lock, NULL);
-    rst_pool_run(pool, m->part_count, fill_and_note, NULL, &f);
-    pthread_mutex_destroy(&f.lock);
+  if (m->arena == NULL || pool == NULL)
+    status = rst_fail_memory(err, "the packed weights");
+  else
+    status = fill(m, source, pool, err);
+  if (status == RST_OK && m->kernels->quantize != NULL) {
+    status = rst_model_calibrate(m, pool, options->threads, options->budget, err);
+    m->calibrated = true;
+    if (status == RST_OK) status = fill(m, source, pool, err);
   }
   rst_pool_free(pool);
-  return f.status;
+  return status;
 }
 
 /* ---- The rest ------------------------------------------------------------------------------ */

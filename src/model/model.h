@@ -8,7 +8,10 @@
 struct rst_model {
   rst_architecture architecture;
   const rst_kernels *kernels;
+  const rst_kernels *plain; /* the same, or with int8 products bf16's or float32's, which is faster: of the
+                               convolutions around the blocks, and of Gram matrices */
   const rst_kernels *exact; /* float32 table of the same instruction set */
+  bool calibrated;          /* int8: the parts' evenings have seen what they are made from */
   rst_part *parts;          /* in the order that they run */
   size_t part_count;
   uint8_t *packed; /* what the parts' `packed` point into */

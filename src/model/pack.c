@@ -13,7 +13,7 @@ void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, siz
                                     .pixels = pixels,
                                     .k = linear->k,
                                     .w = linear->w,
-                                    .w_panel = linear->k * RST_GROUP,
+                                    .w_panel = rst_panel_bytes(linear->kernels, linear->k),
                                     .panels = linear->panels,
                                     .bias = linear->bias,
                                     .out = out,
@@ -54,6 +54,58 @@ static ptrdiff_t source_of(const rst_columns *columns, size_t c) {
                      (columns->interleaved ? i * columns->groups + group : group * columns->count + i));
 }
 
+/* ---- Evening ------------------------------------------------------------------------------- */
+
+rst_evening *rst_pack_evening(rst_packer *p, size_t inputs) {
+  if (p->kernels->quantize == NULL) return NULL;
+  const size_t k = rst_padded(inputs);
+  rst_evening *e = take(p, 1, sizeof *e + 3 * k * sizeof *e->values);
+  if (!is_filling(p)) return e;
+  e->open = !p->again;
+  e->k = k;
+  for (size_t i = 0; i < k; i++) {
+    const float operand = e->values[k + i], weight = e->values[2 * k + i];
+    const float factor = sqrtf(weight / operand); /* of nothing, or too much: not a number, 0 or infinite */
+    e->values[i] = p->again && isfinite(factor) && factor > 0 ? factor : 1;
+    if (!p->again) e->values[k + i] = e->values[2 * k + i] = 0;
+  }
+  return e;
+}
+
+/* *largest = max(*largest, size), from several threads. */
+static void note(float *largest, float size) {
+  float old;
+  __atomic_load(largest, &old, __ATOMIC_RELAXED);
+  while (size > old && !__atomic_compare_exchange(largest, &old, &size, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+}
+
+void rst_evening_weights(rst_evening *e, float (*rows)[RST_GROUP], size_t k) {
+  for (size_t i = 0; i < k; i++) {
+    float largest = 0;
+    for (size_t c = 0; c < RST_GROUP; c++) {
+      const float size = fabsf(rows[i][c]);
+      if (size > largest) largest = size;
+      if (!e->open) rows[i][c] /= e->values[i];
+    }
+    if (e->open) note(&e->values[2 * e->k + i], largest);
+  }
+}
+
+void rst_linear_prepare(const rst_linear *linear, void *a, size_t a_pitch, size_t pixels) {
+  rst_evening *e = linear->evening;
+  if (e == NULL) return;
+  for (size_t i = 0; e->open && i < e->k; i++) {
+    float largest = 0;
+    for (size_t p = 0; p < pixels; p++) {
+      const float size = fabsf(((const float *)a)[p * a_pitch + i]);
+      if (size > largest) largest = size;
+    }
+    note(&e->values[e->k + i], largest);
+  }
+  linear->kernels->quantize(a, a_pitch, pixels, e->k, e->values);
+}
+
 /* ---- Panels -------------------------------------------------------------------------------- */
 
 /* How many k's of a panel are worked on at a time: they stay in the first-level cache. */
@@ -63,11 +115,12 @@ enum { K_BLOCK = 64, FOLD_AT_ONCE = 4 };
 typedef struct panel_source {
   const rst_tensor *weight, *bias;
   size_t length; /* of the tensor's rows */
-  float *values; /* owned: the rows, then the norm */
+  float *values; /* owned: the rows, then the norm, then the panel */
   float *rows;   /* 16 of them, a zero ahead of each */
   size_t pitch;  /* from row to row */
   float biases[RST_GROUP];
   const float *norm_weight, *norm_bias; /* to fold in, or NULL */
+  float (*panel)[RST_GROUP];            /* of weights that are to be packed */
   ptrdiff_t *ks; /* per matrix: k i comes from the element ks[i] of each row; RST_NO_SOURCE: zero */
 } panel_source;
 
@@ -146,16 +199,17 @@ static size_t find_overflow(const rst_kernels *kernels, float (*block)[RST_GROUP
 static size_t pack_panel(const panel_source *s, const ptrdiff_t *ks, const rst_linear *to, size_t panel) {
   const rst_kernels *kernels = to->kernels;
   size_t overflow = RST_GROUP;
-  uint8_t *w = (uint8_t *)(uintptr_t)to->w + panel * to->k * RST_GROUP * kernels->element;
+  uint8_t *w = (uint8_t *)(uintptr_t)to->w + panel * rst_panel_bytes(kernels, to->k);
   double sums[RST_GROUP] = {0};
   for (size_t first = 0; first < to->k; first += K_BLOCK) {
-    float block[K_BLOCK][RST_GROUP];
+    float (*block)[RST_GROUP] = s->panel + first;
     const size_t count = to->k - first < K_BLOCK ? to->k - first : K_BLOCK;
     transpose(s, ks + first, count, block);
     if (s->norm_weight != NULL) fold_block(s, ks + first, count, block, sums);
     if (overflow == RST_GROUP) overflow = find_overflow(kernels, block, count);
-    kernels->pack(block[0], count, w + first * RST_GROUP * kernels->element);
   }
+  if (to->evening != NULL) rst_evening_weights(to->evening, s->panel, to->k);
+  kernels->pack(s->panel[0], to->k, w);
   if (to->bias == NULL) return overflow;
   float *bias = (float *)(uintptr_t)to->bias + panel * RST_GROUP;
   for (size_t c = 0; c < RST_GROUP; c++) {
@@ -182,21 +236,22 @@ static void pack_panels(rst_packer *p, panel_source *s, const rst_columns *colum
   }
 }
 
-/* Scratch for the rows of a layer, a layer norm and `ks` k's. */
-static bool open_source(rst_packer *p, panel_source *s, size_t layer, const rst_layer *norm, size_t ks) {
+/* Scratch for the rows of a layer, a layer norm and panels of k rows, `ks` of them in all. */
+static bool open_source(rst_packer *p, panel_source *s, size_t layer, const rst_layer *norm, size_t k, size_t ks) {
   const rst_layer_tensors *t = &p->tensors[layer];
   *s = (panel_source){.weight = t->weight, .bias = t->bias};
   s->length = t->weight->elements / t->weight->shape[0];
   s->pitch = s->length + RST_GROUP;
-  const size_t floats = s->pitch * RST_GROUP + 2 * s->length;
+  const size_t rows = s->pitch * RST_GROUP, floats = rows + 2 * s->length + k * RST_GROUP;
   s->values = rst_alloc_zeroed(floats, sizeof *s->values);
   s->ks = rst_alloc(ks, sizeof *s->ks);
   if (s->values == NULL || s->ks == NULL) {
     p->status = rst_fail_memory(p->err, "packing weights");
     return false;
   }
+  s->panel = (float (*)[RST_GROUP])(s->values + rows + 2 * s->length);
   if (norm != NULL) {
-    float *values = s->values + s->pitch * RST_GROUP;
+    float *values = s->values + rows;
     t = &p->tensors[norm - p->layers];
     read_checked(p, NULL, t->weight, 0, s->length, values);
     s->norm_weight = values;
@@ -221,7 +276,8 @@ static rst_linear take_linear(rst_packer *p, const rst_kernels *kernels, size_t 
   rst_linear l = {.kernels = kernels,
                   .k = rst_round_up(k, kernels->step),
                   .panels = columns->groups * rst_padded(columns->count) / RST_GROUP};
-  l.w = take(p, l.k * l.panels * RST_GROUP, kernels->element);
+  l.w = take(p, l.panels, rst_panel_bytes(kernels, l.k));
+  if (kernels->quantize != NULL) l.evening = rst_pack_evening(p, l.k);
   if (bias) l.bias = take(p, l.panels * RST_GROUP, sizeof(float));
   return l;
 }
@@ -232,7 +288,7 @@ rst_linear rst_pack_linear(rst_packer *p, const rst_matrix *m) {
       take_linear(p, m->kernels == NULL ? p->kernels : m->kernels, m->inputs, &m->columns, bias);
   if (!is_filling(p)) return l;
   panel_source s;
-  if (open_source(p, &s, m->layer, m->norm, l.k)) {
+  if (open_source(p, &s, m->layer, m->norm, l.k, l.k)) {
     for (size_t i = 0; i < l.k; i++)
       s.ks[i] = i < m->inputs ? (ptrdiff_t)(m->first_input + i) : RST_NO_SOURCE;
     pack_panels(p, &s, &m->columns, &l, 1);
@@ -245,10 +301,10 @@ rst_conv3x3 rst_pack_conv(rst_packer *p, size_t layer, rst_columns columns) {
   const size_t in = p->layers[layer].in, padded = rst_padded(in), k = 3 * padded;
   rst_conv3x3 conv;
   for (size_t row = 0; row < 3; row++)
-    conv.row[row] = take_linear(p, p->kernels, k, &columns, row == 0 && p->layers[layer].bias);
+    conv.row[row] = take_linear(p, p->plain, k, &columns, row == 0 && p->layers[layer].bias);
   if (!is_filling(p)) return conv;
   panel_source s;
-  if (open_source(p, &s, layer, NULL, 3 * k)) {
+  if (open_source(p, &s, layer, NULL, k, 3 * k)) {
     for (size_t tap = 0; tap < RST_TAPS; tap++)
       for (size_t i = 0; i < padded; i++)
         s.ks[tap * padded + i] = i < in ? (ptrdiff_t)(i * RST_TAPS + tap) : RST_NO_SOURCE;

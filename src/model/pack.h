@@ -11,12 +11,21 @@ static inline size_t rst_padded(size_t channels) {
 
 /* ---- Packed layers ------------------------------------------------------------------------- */
 
+/* What makes the channels of an int8 product even: operands are multiplied by one factor per channel and the
+ * weights divided by it, so that neither has channels far larger than the rest, whose scale all share. */
+typedef struct rst_evening {
+  bool open;      /* the network runs for calibration: the largest sizes are still being gathered */
+  size_t k;       /* padded */
+  float values[]; /* [k] factors of the operands; [k] largest sizes of operands; [k] of weights */
+} rst_evening;
+
 /* A 1x1 convolution: k inputs, panels of 16 outputs. */
 typedef struct rst_linear {
-  const rst_kernels *kernels; /* the table it is packed for, which says how elements are stored */
+  const rst_kernels *kernels; /* the table it is packed for, which says how numbers are stored */
   const void *w;              /* as rst_gemm has it; one panel after the other */
   size_t k, panels;
-  const float *bias; /* [panels * 16], or NULL */
+  const float *bias;     /* [panels * 16], or NULL */
+  rst_evening *evening; /* of an int8 matrix, else NULL */
 } rst_linear;
 
 /* A 3x3 convolution: one rst_linear per kernel row, over the padded channels of three neighbours. */
@@ -32,6 +41,9 @@ typedef struct rst_depthwise {
 static inline size_t rst_linear_outputs(const rst_linear *linear) {
   return linear->panels * RST_GROUP;
 }
+
+/* Makes operands, floats where the table quantizes and otherwise left as they are, what rst_linear_run takes. */
+void rst_linear_prepare(const rst_linear *linear, void *a, size_t a_pitch, size_t pixels);
 
 /* out (+)= a * linear, for pixels whose rows are `a_pitch` and `out_pitch` long. */
 void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, void *out,
@@ -51,7 +63,10 @@ typedef struct rst_layer_tensors {
 /* Hands out places in the memory of a part and fills them. While `base` is NULL, nothing is read, and the
  * pointers to weights become NULL. */
 struct rst_packer {
-  const rst_kernels *kernels, *exact; /* exact: the float32 table of the same instruction set */
+  const rst_kernels *kernels; /* of the products in blocks */
+  const rst_kernels *plain;   /* of the convolutions around them: not int8 */
+  const rst_kernels *exact;   /* float32 */
+  bool again;                 /* filled for the second time: what was calibrated is applied */
   rst_layer layers[RST_MAX_LAYERS];
   size_t layer_count;
   rst_layer_tensors tensors[RST_MAX_LAYERS];
@@ -80,6 +95,11 @@ typedef struct rst_matrix {
   bool without_bias;
   const rst_kernels *kernels; /* NULL: the packer's */
 } rst_matrix;
+
+/* NULL where the products in blocks are not int8. */
+rst_evening *rst_pack_evening(rst_packer *packer, size_t inputs);
+/* While it is open: notes the sizes of weights, rows of 16. Then: divides them by the operands' factors. */
+void rst_evening_weights(rst_evening *evening, float (*rows)[RST_GROUP], size_t k);
 
 rst_linear rst_pack_linear(rst_packer *packer, const rst_matrix *matrix);
 rst_conv3x3 rst_pack_conv(rst_packer *packer, size_t layer, rst_columns columns);

@@ -35,7 +35,8 @@ static void pack(rst_packer *p, const rst_part *part) {
   packed_prompt *m = part->packed;
   m->components = rst_pack_values(p, COMPONENTS, length * dim * size * size);
   m->linear = rst_pack_linear(
-      p, &(rst_matrix){.layer = LINEAR, .columns = {.count = length, .groups = 1}, .inputs = part->in});
+      p, &(rst_matrix){
+             .layer = LINEAR, .columns = {.count = length, .groups = 1}, .inputs = part->in, .kernels = p->plain});
   m->conv = rst_pack_conv(p, CONV, (rst_columns){.count = dim, .groups = 1});
 }
 
@@ -71,7 +72,7 @@ static void sum_up(rst_run *run, const prompting *p) {
   rst_need(&run->needs.partials, bytes);
   if (!run->planning) memset(run->partials, 0, bytes);
   rst_sweep sweep = {.source = p->in,
-                     .ring_pixel = p->in->pixel,
+                     .ring_pixel = rst_pass_plain_pixel(run, p->in),
                      .produce = rst_produce_copy,
                      .consume = consume_sum,
                      .context = p,
@@ -145,7 +146,7 @@ static void produce_prompt(const rst_sweep *s, rst_worker *w, const void *source
       w->values[1][i * padded + c] = top + row.share * (bottom - top);
     }
   }
-  p->run->kernels->store(out, padded, w->values[1], padded, n, padded);
+  p->run->model->plain->store(out, padded, w->values[1], padded, n, padded);
 }
 
 static void consume_prompt(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
@@ -154,7 +155,7 @@ static void consume_prompt(const rst_sweep *s, rst_worker *w, const void *const 
   const rst_kernels *k = p->run->kernels;
   const size_t padded = rst_padded((size_t)p->part->prompt.dim);
   const size_t map = p->part->in * k->element, both = p->part->out * k->element; /* bytes */
-  rst_conv3x3_run(&p->packed->conv, rows, s->ring_pixel / k->element, n, w->values[0]);
+  rst_conv3x3_run(&p->packed->conv, rows, s->ring_pixel / p->run->model->plain->element, n, w->values[0]);
   k->store(w->operand[0], padded, w->values[0], padded, n, padded);
   for (size_t i = 0; i < n; i++) {
     uint8_t *to = rst_map_at(p->out, x + i, y);
@@ -172,7 +173,7 @@ static rst_status run_prompt(rst_run *run, const rst_part *part, rst_error *err)
   mix(run, &p);
   rst_status status = rst_run_map(run, part->level, part->out, &wide, err);
   if (status != RST_OK) return status;
-  rst_sweep sweep = {.ring_pixel = padded * run->kernels->element,
+  rst_sweep sweep = {.ring_pixel = padded * run->model->plain->element,
                      .produce = produce_prompt,
                      .consume = consume_prompt,
                      .context = &p};

@@ -20,7 +20,7 @@ static void count_needs(rst_run *run, const rst_sweep *s, const rst_sweep_needs 
   rst_need(&needs->ring, 3 * (s->strip + 3) * s->ring_pixel);
   rst_need(&needs->carry, (rst_sweep_band_rows(s, first, end) + 2) * 2 * s->ring_pixel);
   for (int i = 0; i < 2; i++) {
-    rst_need(&needs->operand[i], pixels * n->operand[i] * run->kernels->element);
+    rst_need(&needs->operand[i], pixels * n->operand[i] * run->kernels->operand);
     rst_need(&needs->values[i], (pixels * n->values[i] + RST_GROUP) * sizeof(float));
   }
   if (s->in_place)

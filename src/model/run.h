@@ -63,7 +63,7 @@ struct rst_run {
 
 /* What a sweep needs from a worker, per output pixel. */
 typedef struct rst_sweep_needs {
-  size_t operand[2]; /* elements */
+  size_t operand[2]; /* operands of products, which are no smaller than elements */
   size_t values[2];  /* floats */
 } rst_sweep_needs;
 
@@ -104,6 +104,11 @@ void rst_network_take(rst_run *run, rst_place *place);
  * progress is told from `first` on, `share` of it. RST_ERROR_NUMBERS or RST_CANCELLED. */
 rst_status rst_network_run(rst_run *run, rst_pool *pool, const rst_pixels *input, const rst_pixels *output,
                            double first, double share, rst_error *err);
+
+/* calibrate.c: opens the eyes of int8 products. The model is filled for the first time, and filled again afterwards;
+ * the pool has so many threads. RST_ERROR_MEMORY. */
+rst_status rst_model_calibrate(const rst_model *model, rst_pool *pool, int threads, rst_budget *budget,
+                               rst_error *err);
 
 /* pixels.c: whether the pictures fit the model and each other; and whether their samples may lie where they do. */
 rst_status rst_pixels_check(const rst_architecture *a, const rst_pixels *in, const rst_pixels *out, rst_error *err);

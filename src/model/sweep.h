@@ -25,7 +25,7 @@
 /* What one thread works with. The buffers are uninitialised and hold what the pass makes of them. */
 typedef struct rst_worker {
   uint8_t *ring, *carry; /* of the sweep */
-  void *operand[2];      /* elements: left operands of products */
+  void *operand[2];      /* left operands of products, or elements */
   float *values[2];      /* results of products */
   double *sums;          /* of a window's statistics */
   size_t chunk;          /* that the row being consumed lies in; where the sweep has chunks */

@@ -9,9 +9,9 @@
 #include "support/oracle.h"
 
 /* Outputs are around 1. Rounding to float32 gives errors below 1e-6; any mistake gives far more. */
-static const double TOLERANCE = 4e-6;
-/* Operands of 8 bits: errors are 0.006 in the middle of these tests, and 0.05 in the worst. */
-static const double TOLERANCE_BF16 = 0.06;
+static const double TOLERANCE[RST_PRECISION_COUNT] = {
+    4e-6, 0.06, /* operands of 8 bits: errors are 0.006 in the middle of these tests, and 0.05 in the worst */
+    0.06};
 
 typedef struct size {
   size_t height, width;
@@ -35,8 +35,16 @@ static void describe(const rst_architecture *a, char *out, size_t n) {
            a->dual_pixel ? " dual_pixel" : "", a->residual ? " residual" : "");
 }
 
-/* Every instruction set in float32, and in bf16. */
-enum { VARIANTS = 2 * RST_ISA_COUNT };
+/* Every instruction set in every precision. */
+enum { VARIANTS = RST_PRECISION_COUNT * RST_ISA_COUNT };
+
+static rst_isa isa_of(size_t variant) {
+  return (rst_isa)(variant / RST_PRECISION_COUNT);
+}
+
+static rst_precision precision_of(size_t variant) {
+  return (rst_precision)(variant % RST_PRECISION_COUNT);
+}
 
 /* Restores a random picture of each size and compares with the oracle, on every instruction set. */
 static void check(const rst_architecture *a, const size *sizes, size_t count) {
@@ -44,9 +52,8 @@ static void check(const rst_architecture *a, const size *sizes, size_t count) {
   const oracle_model oracle = {.architecture = *a, .fetch = random_model_fetch, .user = &weights};
   rst_weights *opened = fixture_weights(&weights);
   rst_model *models[VARIANTS] = {NULL};
-  for (size_t m = 2 * (size_t)RST_ISA_BASELINE; m < VARIANTS; m++)
-    if (rst_isa_available((rst_isa)(m / 2)))
-      models[m] = fixture_pack(opened, (rst_isa)(m / 2), m % 2 == 0 ? RST_PRECISION_F32 : RST_PRECISION_BF16);
+  for (size_t m = RST_PRECISION_COUNT * (size_t)RST_ISA_BASELINE; m < VARIANTS; m++)
+    if (rst_isa_available(isa_of(m))) models[m] = fixture_pack(opened, isa_of(m), precision_of(m));
   rst_weights_close(opened);
   for (size_t i = 0; i < count; i++) {
     const size_t pixels = sizes[i].height * sizes[i].width, outputs = (size_t)a->out_channels * pixels;
@@ -59,11 +66,11 @@ static void check(const rst_architecture *a, const size *sizes, size_t count) {
       fixture_restore(models[m], input, sizes[i].height, sizes[i].width, 1 + (int)(i % 2), output);
       const double error = largest_error(output, expected, outputs);
       free(output);
-      if (error <= (m % 2 == 0 ? TOLERANCE : TOLERANCE_BF16)) continue;
+      if (error <= TOLERANCE[precision_of(m)]) continue;
       char what[256];
       describe(a, what, sizeof what);
       fail_msg("%s: %zu x %zu on %s in %s: off by %g", what, sizes[i].width, sizes[i].height,
-               rst_isa_name((rst_isa)(m / 2)), m % 2 == 0 ? "float32" : "bf16", error);
+               rst_isa_name(isa_of(m)), rst_precision_name(precision_of(m)), error);
     }
     free(input);
     free(expected);
@@ -272,7 +279,7 @@ static void flat_pictures(void **state) {
       oracle_network(&oracle, input, SIDE, SIDE, expected);
       fixture_restore(model, input, SIDE, SIDE, 1, output);
       const double error = largest_error(output, expected, SAMPLES);
-      if (!(error <= 4 * TOLERANCE * fmax(1, fabs((double)levels[l]))))
+      if (!(error <= 4 * TOLERANCE[RST_PRECISION_F32] * fmax(1, fabs((double)levels[l]))))
         fail_msg("a picture of %g, %s: off by %g", (double)levels[l], i == 0 ? "WithBias" : "BiasFree",
                  error);
     }

@@ -47,7 +47,7 @@ void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch) {
     slide s;
     slide_start(&s, d, c, d->weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP, d->bias + c);
     for (size_t p = 0; p < d->pixels; p++)
-      element_store((element *)out + p * pitch + c, slide_next(&s, d, c + (p + 2) * d->pitch));
+      operand_store((operand *)out + p * pitch + c, slide_next(&s, d, c + (p + 2) * d->pitch));
   }
 }
 
@@ -76,7 +76,7 @@ void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch) {
     for (size_t p = 0; p < d->pixels; p++) {
       const size_t offset = c + (p + 2) * d->pitch;
       vf x1 = slide_next(&s1, d, offset), x2 = slide_next(&s2, d, offset + d->channels);
-      element_store((element *)out + p * pitch + c, gelu(x1) * x2);
+      operand_store((operand *)out + p * pitch + c, gelu(x1) * x2);
     }
   }
 }

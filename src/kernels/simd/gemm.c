@@ -3,8 +3,9 @@
  * A block of MR pixels x NP panels is held in registers over the whole k: per k it loads NP groups of weights
  * and MR broadcast values for MR * NP groups of multiply-adds. The panels of a block stay in the first-level
  * cache while the pixels pass by. */
-#include "kernels/simd/steps.h"
+#include "kernels/simd/products.h"
 
+#if !RST_INT8
 void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
   for (size_t i = 0; i < k; i += STEP)
     for (size_t j = 0; j < RST_GROUP; j += V) {
@@ -13,23 +14,74 @@ void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
       step_store((element *)w + i * RST_GROUP + j * STEP, step);
     }
 }
+#endif
 
 enum { MAX_MR = 14, MAX_NV = 4 };
-typedef vf sums[MAX_MR][MAX_NV];
+typedef vsum sums[MAX_MR][MAX_NV];
 
-/* The first sums are the bias. */
+RST_INLINE const lhs *lhs_at(const rst_gemm *g, size_t pixel) {
+  return (const lhs *)((const operand *)g->a + pixel * g->a_pitch);
+}
+
+RST_INLINE const weight *panel_at(const rst_gemm *g, size_t panel) {
+  return (const weight *)((const char *)g->w + panel * g->w_panel);
+}
+
+/* Vector j of the bias. */
+RST_INLINE vf bias_at(const rst_gemm *g, size_t panel, size_t j) {
+  return g->bias == NULL ? vf_splat(0) : vf_load(g->bias + panel * RST_GROUP + j * V);
+}
+
+#if RST_INT8
+RST_INLINE const float *tail_at(const rst_gemm *g, size_t panel, size_t j) {
+  return (const float *)(const void *)(panel_at(g, panel + j / VECTORS) + g->k * RST_GROUP) + j % VECTORS * V;
+}
+#endif
+
+/* What the sums of a vector of columns begin with: the bias, which integers get in the end. */
+RST_INLINE vsum first_sum(const rst_gemm *g, size_t panel, size_t j) {
+#if RST_INT8
+  (void)g, (void)panel, (void)j;
+  return (vi){0};
+#else
+  return bias_at(g, panel, j);
+#endif
+}
+
 RST_INLINE void start(const int mr, const int np, const rst_gemm *g, size_t panel, sums acc) {
-  const int nv = np * VECTORS;
   RST_UNROLL
-  for (int j = 0; j < nv; j++) {
-    const vf bias = g->bias == NULL ? vf_splat(0) : vf_load(g->bias + panel * RST_GROUP + (size_t)j * V);
+  for (int j = 0; j < np * VECTORS; j++) {
+    const vsum first = first_sum(g, panel, (size_t)j);
     RST_UNROLL
-    for (int i = 0; i < mr; i++) acc[i][j] = bias;
+    for (int i = 0; i < mr; i++) acc[i][j] = first;
   }
 }
 
+/* What the sums stand for. */
+typedef vf results[MAX_MR][MAX_NV];
+#if RST_INT8
+RST_INLINE void results_of(const int mr, const int np, const rst_gemm *g, size_t pixel, size_t panel, sums acc,
+                           results out) {
+  const size_t scale_at = rst_round_up(g->k, RST_GROUP);
+  vf scale[MAX_NV], bias[MAX_NV];
+  RST_UNROLL
+  for (int j = 0; j < np * VECTORS; j++) {
+    scale[j] = vf_load(tail_at(g, panel, (size_t)j));
+    bias[j] = bias_at(g, panel, (size_t)j);
+  }
+  RST_UNROLL
+  for (int i = 0; i < mr; i++) {
+    float pixels_scale;
+    memcpy(&pixels_scale, lhs_at(g, pixel + (size_t)i) + scale_at, sizeof pixels_scale);
+    RST_UNROLL
+    for (int j = 0; j < np * VECTORS; j++)
+      out[i][j] = vf_fma(__builtin_convertvector(acc[i][j], vf), vf_splat(pixels_scale) * scale[j], bias[j]);
+  }
+}
+#endif
+
 RST_INLINE void finish(const int mr, const int np, const rst_into into, void *out, size_t pitch,
-                       size_t out_panel, sums acc) {
+                       size_t out_panel, results r) {
   RST_UNROLL
   for (int i = 0; i < mr; i++) {
     RST_UNROLL
@@ -37,10 +89,10 @@ RST_INLINE void finish(const int mr, const int np, const rst_into into, void *ou
       const size_t at = (size_t)i * pitch + (size_t)(j / VECTORS) * out_panel + (size_t)(j % VECTORS) * V;
       if (into == RST_ADD_ELEMENTS) {
         element *map = (element *)out + at;
-        element_store(map, element_load(map) + acc[i][j]);
+        element_store(map, element_load(map) + r[i][j]);
       } else {
         float *values = (float *)out + at;
-        vf_store(values, into == RST_ADD_FLOATS ? (vf)(vf_load(values) + acc[i][j]) : acc[i][j]);
+        vf_store(values, into == RST_ADD_FLOATS ? (vf)(vf_load(values) + r[i][j]) : r[i][j]);
       }
     }
   }
@@ -48,33 +100,40 @@ RST_INLINE void finish(const int mr, const int np, const rst_into into, void *ou
 
 /* One block; mr and np are constants after inlining, so that acc lives in registers. */
 RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixel, size_t panel) {
-  const element *a = (const element *)g->a + pixel * g->a_pitch;
-  const element *w = (const element *)g->w + panel * g->w_panel;
+  const lhs *a = lhs_at(g, pixel);
+  const weight *w = panel_at(g, panel);
+  const size_t a_pitch = g->a_pitch * (sizeof(operand) / sizeof(lhs)), w_panel = g->w_panel / sizeof(weight);
   const int nv = np * VECTORS;
   sums acc;
   start(mr, np, g, panel, acc);
-  for (size_t k = 0; k < g->k; k += STEP) {
-    vw wk[MAX_NV];
+  for (size_t k = 0; k < g->k; k += K_STEP) {
+    vweights wk[MAX_NV];
     RST_UNROLL
     for (int j = 0; j < nv; j++)
-      wk[j] = weights_load(w + (size_t)(j / VECTORS) * g->w_panel + k * RST_GROUP +
-                           (size_t)(j % VECTORS) * V * STEP);
+      wk[j] = step_load(w + (size_t)(j / VECTORS) * w_panel + k * RST_GROUP +
+                        (size_t)(j % VECTORS) * V * K_STEP);
     RST_UNROLL
     for (int i = 0; i < mr; i++) {
       RST_UNROLL
-      for (int j = 0; j < nv; j++) acc[i][j] = multiply_add(acc[i][j], a + (size_t)i * g->a_pitch + k, wk[j]);
+      for (int j = 0; j < nv; j++) acc[i][j] = product_add(acc[i][j], a + (size_t)i * a_pitch + k, wk[j]);
     }
   }
+#if RST_INT8
+  results r;
+  results_of(mr, np, g, pixel, panel, acc, r);
+#else
+  vf(*r)[MAX_NV] = acc;
+#endif
   const size_t pitch = g->out_pitch, out_panel = g->out_panel, at = pixel * pitch + panel * out_panel;
   switch (g->into) {
     case RST_INTO_FLOATS:
-      finish(mr, np, RST_INTO_FLOATS, (float *)g->out + at, pitch, out_panel, acc);
+      finish(mr, np, RST_INTO_FLOATS, (float *)g->out + at, pitch, out_panel, r);
       break;
     case RST_ADD_FLOATS:
-      finish(mr, np, RST_ADD_FLOATS, (float *)g->out + at, pitch, out_panel, acc);
+      finish(mr, np, RST_ADD_FLOATS, (float *)g->out + at, pitch, out_panel, r);
       break;
     case RST_ADD_ELEMENTS:
-      finish(mr, np, RST_ADD_ELEMENTS, (element *)g->out + at, pitch, out_panel, acc);
+      finish(mr, np, RST_ADD_ELEMENTS, (element *)g->out + at, pitch, out_panel, r);
   }
 }
 

@@ -32,7 +32,7 @@ RST_INLINE void normalize_block(const rst_normalize *n, size_t first, size_t pix
                                 const float last[RST_GROUP]) {
   const float count = (float)n->channels;
   const element *x = (const element *)n->x + first * n->x_pitch;
-  element *out = (element *)n->out + first * n->out_pitch;
+  operand *out = (operand *)n->out + first * n->out_pitch;
   vf lanes[BLOCK];
   float mean[BLOCK], scale[BLOCK];
   for (size_t p = 0; p < BLOCK; p++) lanes[p] = vf_splat(0);
@@ -47,9 +47,9 @@ RST_INLINE void normalize_block(const rst_normalize *n, size_t first, size_t pix
   for (size_t p = 0; p < pixels; p++, x += n->x_pitch, out += n->out_pitch) {
     const vf centre = vf_splat(n->centred ? mean[p] : 0), factor = vf_splat(scale[p]);
     size_t c = 0;
-    for (; c < padded - RST_GROUP; c += V) element_store(out + c, (element_load(x + c) - centre) * factor);
+    for (; c < padded - RST_GROUP; c += V) operand_store(out + c, (element_load(x + c) - centre) * factor);
     for (size_t i = 0; i < RST_GROUP; i += V)
-      element_store(out + c + i, (element_load(x + c + i) - centre) * factor * vf_load(last + i));
+      operand_store(out + c + i, (element_load(x + c + i) - centre) * factor * vf_load(last + i));
   }
 }
 
@@ -82,5 +82,13 @@ void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t 
     element *out = (element *)map + p * map_pitch;
     const float *in = values + p * pitch;
     for (size_t c = 0; c < channels; c += V) element_store(out + c, vf_load(in + c));
+  }
+}
+
+void RST_KERNEL(load)(float *values, size_t pitch, const void *map, size_t map_pitch, size_t n, size_t channels) {
+  for (size_t p = 0; p < n; p++) {
+    const element *in = (const element *)map + p * map_pitch;
+    float *out = values + p * pitch;
+    for (size_t c = 0; c < channels; c += V) vf_store(out + c, element_load(in + c));
   }
 }

@@ -38,6 +38,7 @@ RST_INLINE vf vf_sqrt(vf v) { return _mm512_sqrt_ps(v); }
 #include <immintrin.h>
 enum { V = 8 };
 typedef __m256 vf;
+typedef int32_t vi __attribute__((vector_size(32)));
 RST_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 RST_INLINE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
 RST_INLINE vf vf_splat(float x) { return _mm256_set1_ps(x); }
@@ -45,10 +46,12 @@ RST_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 RST_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 RST_INLINE vf vf_sqrt(vf v) { return _mm256_sqrt_ps(v); }
+RST_INLINE vi vi_max(vi a, vi b) { return (vi)_mm256_max_epi32((__m256i)a, (__m256i)b); }
 #elif defined(__ARM_NEON) && !defined(RST_PORTABLE)
 #include <arm_neon.h>
 enum { V = 4 };
 typedef float32x4_t vf;
+typedef int32_t vi __attribute__((vector_size(16)));
 RST_INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
 RST_INLINE void vf_store(float *p, vf v) { vst1q_f32(p, v); }
 RST_INLINE vf vf_splat(float x) { return vdupq_n_f32(x); }
@@ -56,8 +59,12 @@ RST_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 RST_INLINE vf vf_min(vf a, vf b) { return vminq_f32(a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return vmaxq_f32(a, b); }
 RST_INLINE vf vf_sqrt(vf v) { return vsqrtq_f32(v); }
+RST_INLINE vi vi_max(vi a, vi b) { return (vi)vmaxq_s32((int32x4_t)a, (int32x4_t)b); }
 #else
 /* Any processor that the compiler knows: GNU vector extensions, which SSE2 and others map to. */
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 enum { V = 4 };
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
@@ -73,6 +80,7 @@ RST_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~ma
 RST_INLINE vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
 RST_INLINE vf vf_sqrt(vf v) { return (vf){sqrtf(v[0]), sqrtf(v[1]), sqrtf(v[2]), sqrtf(v[3])}; }
+RST_INLINE vi vi_max(vi a, vi b) { return ((a > b) & a) | (~(a > b) & b); }
 #endif
 
 /* clang-format on */
@@ -94,13 +102,26 @@ RST_INLINE void vf_sums(const vf v[4], float sums[4]) {
   __m128 cd = _mm_add_ps(_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
   _mm_storeu_ps(sums, _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab)));
 }
+#if !defined(__AVX512F__)
+/* The largest lane. */
+RST_INLINE int32_t vi_largest(vi v) {
+  __m128i w = _mm_max_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
+  w = _mm_max_epi32(w, _mm_shuffle_epi32(w, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(w, _mm_shuffle_epi32(w, 0xb1)));
+}
+#endif
 #else
 RST_INLINE void vf_sums(const vf v[4], float sums[4]) {
   for (int i = 0; i < 4; i++) sums[i] = (v[i][0] + v[i][2]) + (v[i][1] + v[i][3]);
 }
+RST_INLINE int32_t vi_largest(vi v) {
+  int32_t most = v[0];
+  for (int i = 1; i < V; i++) most = v[i] > most ? v[i] : most;
+  return most;
+}
 #endif
 
-/* Maps and the operands of matrix products hold elements: float32, or bf16 in the variants with RST_BF16. */
+/* Maps hold elements: float32, or bf16 in the variants with RST_BF16, which those with RST_INT8 have, too. */
 #if RST_BF16
 typedef uint16_t element;
 /* Loads / stores V elements as float32. */
@@ -133,12 +154,26 @@ RST_INLINE void element_store(element *p, vf v) {
 }
 #endif
 
+/* What normalize, dwconv_operand and dwconv_gate make: elements, or floats that are still to be quantized. */
+#if RST_INT8
+typedef float operand;
+RST_INLINE void operand_store(operand *p, vf v) {
+  vf_store(p, v);
+}
+#else
+typedef element operand;
+RST_INLINE void operand_store(operand *p, vf v) {
+  element_store(p, v);
+}
+#endif
+
 /* Every variant of a kernel has a name of its own: gemm becomes rst_gemm_avx512_f32. */
 #define RST_JOIN2(name, variant) rst_##name##_##variant
 #define RST_JOIN(name, variant) RST_JOIN2(name, variant)
 #define RST_KERNEL(name) RST_JOIN(name, RST_VARIANT)
 
 void RST_KERNEL(pack)(const float *rows, size_t k, void *w);
+void RST_KERNEL(quantize)(float *x, size_t pitch, size_t pixels, size_t k, const float *even);
 void RST_KERNEL(gemm)(const rst_gemm *g);
 void RST_KERNEL(normalize)(const rst_normalize *n);
 void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
@@ -147,5 +182,6 @@ void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(gram)(const rst_gram *g);
 void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
                        size_t channels);
+void RST_KERNEL(load)(float *values, size_t pitch, const void *map, size_t map_pitch, size_t n, size_t channels);
 
 #endif

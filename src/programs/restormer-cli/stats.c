@@ -61,7 +61,7 @@ void stats_print(FILE *stream, const picture_run *run, const stats_model *model,
     fprintf(stream, ", \"planned_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64,
             cli_memory_in_all(r->plan.bytes, r->picture_bytes), machine_peak_memory());
   }
-  print_text(stream, "precision", how->precision == RST_PRECISION_BF16 ? "bf16" : "float32");
+  print_text(stream, "precision", rst_precision_name(how->precision));
   print_text(stream, "isa", rst_isa_name(how->isa == RST_ISA_AUTO ? rst_isa_best() : how->isa));
   if (run->threads > 0) fprintf(stream, ", \"threads\": %d", run->threads);
   print_text(stream, "model", model->name);

@@ -30,12 +30,6 @@ static memory memory_of(const rst_architecture *a, const info_run *run, rst_prec
   return m;
 }
 
-static const struct {
-  const char *name;
-  rst_precision precision;
-} PRECISIONS[] = {{"float32", RST_PRECISION_F32}, {"bf16", RST_PRECISION_BF16}};
-enum { PRECISION_COUNT = sizeof PRECISIONS / sizeof *PRECISIONS };
-
 static double megabytes(uint64_t bytes) {
   return (double)bytes / 1e6;
 }
@@ -68,9 +62,9 @@ static void print_prompts(const rst_architecture *a) {
 }
 
 static void print_memory(const rst_architecture *a, const info_run *run) {
-  for (int i = 0; i < PRECISION_COUNT; i++) {
-    const memory m = memory_of(a, run, PRECISIONS[i].precision);
-    printf("%-12s %-7s ", i == 0 ? "memory" : "", PRECISIONS[i].name);
+  for (int i = 0; i < RST_PRECISION_COUNT; i++) {
+    const memory m = memory_of(a, run, (rst_precision)i);
+    printf("%-12s %-7s ", i == 0 ? "memory" : "", rst_precision_name((rst_precision)i));
     if (m.known)
       printf("%.1f MB: %.1f weights, %.1f to work in, the rest pictures and program\n", megabytes(m.total),
              megabytes(m.weights), megabytes(m.working));
@@ -116,16 +110,16 @@ static void print_json_text(const char *key, const char *text) {
 
 static void print_json_memory(const rst_architecture *a, const info_run *run) {
   printf("  \"threads\": %d,\n  \"memory\": {\n", run->threads);
-  for (int i = 0; i < PRECISION_COUNT; i++) {
-    const memory m = memory_of(a, run, PRECISIONS[i].precision);
-    printf("    \"%s\": ", PRECISIONS[i].name);
+  for (int i = 0; i < RST_PRECISION_COUNT; i++) {
+    const memory m = memory_of(a, run, (rst_precision)i);
+    printf("    \"%s\": ", rst_precision_name((rst_precision)i));
     if (m.known)
       printf("{\"total\": %" PRIu64 ", \"weights\": %" PRIu64 ", \"working\": %" PRIu64
              ", \"pictures\": %" PRIu64 "}",
              m.total, m.weights, m.working, m.pictures);
     else
       printf("null");
-    printf("%s\n", i + 1 < PRECISION_COUNT ? "," : "");
+    printf("%s\n", i + 1 < RST_PRECISION_COUNT ? "," : "");
   }
   printf("  }\n");
 }

@@ -25,9 +25,15 @@ echo '--- a noisy photograph: 25.0 dB before'
 restormer-cli -q "$DATA/astronaut-camera.jpg" astronaut.png
 at_least 30.6 "$DATA/astronaut.png" astronaut.png
 
-echo '--- bf16'
+echo '--- bf16 and int8'
 restormer-cli -q --precision bf16 "$DATA/cat-noise25.png" bf16.pfm
 at_least 50 cat.pfm bf16.pfm
+restormer-cli -q -w denoise "$DATA/cat-noise25.png" denoise.pfm
+for model in photo denoise; do
+  restormer-cli -q -w $model --precision int8 "$DATA/cat-noise25.png" $model-int8.pfm
+done
+at_least 55 cat.pfm photo-int8.pfm
+at_least 55 denoise.pfm denoise-int8.pfm
 
 echo '--- clean pictures'
 restormer-cli -q "$DATA/cat.png" clean.png

@@ -9,8 +9,10 @@ restormer-cli -q -t 1 "$photo" 1.pfm
 for threads in 1 2 3 8; do
   restormer-cli -q -t $threads "$photo" again.pfm
   cmp 1.pfm again.pfm && echo "$threads the same"
-  restormer-cli -q -t $threads --precision bf16 "$photo" bf16-$threads.pfm
-  cmp bf16-1.pfm bf16-$threads.pfm && echo "$threads the same in bf16"
+  for precision in bf16 int8; do
+    restormer-cli -q -t $threads --precision $precision "$photo" $precision-$threads.pfm
+    cmp $precision-1.pfm $precision-$threads.pfm && echo "$threads the same in $precision"
+  done
 done
 
 echo '--- windows, threads'
@@ -28,6 +30,8 @@ restormer-cli -q "$photo" best.png
 for isa in $(restormer-cli --version -v | sed -n 's/^instruction sets: //p'); do
   restormer-cli -q --isa $isa "$photo" isa.png
   restormer-compare best.png isa.png --max-diff 1 >/dev/null || echo "$isa differs"
-  restormer-cli -q --isa $isa --precision bf16 "$photo" isa.pfm
-  restormer-compare bf16-1.pfm isa.pfm --min-psnr 45 >/dev/null || echo "$isa differs in bf16"
+  for precision in bf16 int8; do
+    restormer-cli -q --isa $isa --precision $precision "$photo" isa.pfm
+    restormer-compare $precision-1.pfm isa.pfm --min-psnr 45 >/dev/null || echo "$isa differs in $precision"
+  done
 done

@@ -30,7 +30,7 @@ measure() {
     }'
 }
 
-for precision in float32 bf16; do
+for precision in float32 bf16 int8; do
   for threads in 1 2 8; do
     measure narrow "$photo" -t $threads --precision $precision
   done

@@ -1,0 +1,58 @@
+/* products.h - the steps of a product's sum, of elements as steps.h has them, or of integers.
+ *
+ * Integers of 8 bits are widened to 16, left operands when they are made and weights when they are loaded, and summed
+ * in pairs, for which most processors have an instruction. (AVX2's vpmaddubsw takes 8 bits, but one of its operands is
+ * unsigned, and what it takes to give the sign to the other costs more than the wider products.) The sums are exact,
+ * so that every instruction set finds the same. */
+#ifndef RST_KERNELS_SIMD_PRODUCTS_H
+#define RST_KERNELS_SIMD_PRODUCTS_H
+
+#include "kernels/simd/steps.h"
+
+/* K_STEP: k's of a step. product_add: sums of V columns, and a step at `a` times that of each column. */
+#if !RST_INT8
+enum { K_STEP = STEP, PANEL_TAIL = 0 };
+typedef element lhs, weight;
+typedef vf vsum;
+typedef vw vweights;
+RST_INLINE vw step_load(const weight *w) {
+  return weights_load(w);
+}
+RST_INLINE vf product_add(vf acc, const lhs *a, vw w) {
+  return multiply_add(acc, a, w);
+}
+#else
+typedef vi vsum, vweights;
+
+/* Behind a panel: the scales of its columns, floats. */
+enum { K_STEP = 2, PANEL_TAIL = RST_GROUP * sizeof(float) };
+typedef int16_t lhs;
+typedef int8_t weight;
+
+RST_INLINE vi step_load(const weight *w) {
+#if defined(__AVX2__)
+  return (vi)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)w));
+#else
+  typedef int8_t pairs_of_bytes __attribute__((vector_size(2 * V)));
+  typedef int16_t pairs __attribute__((vector_size(4 * V)));
+  pairs_of_bytes narrow;
+  memcpy(&narrow, w, sizeof narrow);
+  return (vi) __builtin_convertvector(narrow, pairs);
+#endif
+}
+
+RST_INLINE vi product_add(vi acc, const lhs *a, vi w) {
+  int32_t step;
+  memcpy(&step, a, sizeof step);
+  const vi x = step - (vi){0}; /* in all lanes */
+#if defined(__AVX2__)
+  return acc + (vi)_mm256_madd_epi16((__m256i)x, (__m256i)w);
+#elif defined(__SSE2__)
+  return acc + (vi)_mm_madd_epi16((__m128i)x, (__m128i)w);
+#else
+  return acc + ((x << 16) >> 16) * ((w << 16) >> 16) + (x >> 16) * (w >> 16);
+#endif
+}
+#endif
+
+#endif
