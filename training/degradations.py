@@ -294,11 +294,12 @@ def real_patch(clean, dice, camera_share, gaussian_share, jpeg_share, grey_share
         if dice.chance(grey_share):
             make_grey(clean)
         again = round(dice.uniform(15, 95)) if dice.chance(0.33) else None
-        return jpeg_somehow(clean, dice, round(8 + 87 * dice.uniform() ** 2), again)
+        quality = 8 + 87 * dice.uniform() ** 2 if dice.chance(0.5) else dice.uniform(10, 60)
+        return jpeg_somehow(clean, dice, round(quality), again)
     return clean.clone()
 
 
-def real(clean, generator, camera_share=0.38, gaussian_share=0.25, jpeg_share=0.34, grey_share=0.35):
+def real(clean, generator, camera_share=0.34, gaussian_share=0.24, jpeg_share=0.36, grey_share=0.45):
     """Camera noise, Gaussian noise, JPEG, and a few patches with nothing done to them."""
     dice = Dice(generator)
     return torch.cat([real_patch(clean[i:i + 1], dice, camera_share, gaussian_share, jpeg_share, grey_share)

@@ -18,7 +18,7 @@ import metrics
 import photos
 from batches import Batches
 from checkpoints import config_of, load_model, state_dict_of
-from flat import FlatTraining
+from flat import FlatTraining, orthogonal
 from restormer import ModelConfig, Restormer, TransformerBlock, gmac, pad_by_reflection, parameter_count, window_starts
 from schedule import Schedule
 
@@ -195,6 +195,41 @@ class Optimizer(unittest.TestCase):
                     action()
         for a, b in zip(ours.parameters(), theirs.parameters()):
             self.assertLess((a - b).abs().max().item(), 1e-6)
+
+    def test_orthogonal_evens_out_the_singular_values(self):
+        torch.manual_seed(0)
+        for shape in ((8, 8), (6, 30), (40, 5)):
+            matrix = torch.randn(shape)
+            u, values, v = torch.linalg.svd(orthogonal(matrix), full_matrices=False)
+            self.assertTrue(0.6 < values.min() and values.max() < 1.25, values)
+            nearest = torch.linalg.svd(matrix, full_matrices=False)
+            self.assertGreater((orthogonal(matrix) * (nearest[0] @ nearest[2])).sum().item() / min(shape), 0.75)
+
+    def test_muon_is_the_same_for_every_number_of_workers_and_learns(self):
+        states, losses = [], []
+        for workers in (1, 2, 3):
+            torch.manual_seed(3)
+            model = Restormer(tiny())
+            torch.nn.init.normal_(model.output.weight, std=0.01)
+            flat = FlatTraining(model, workers, torch.device("cpu"), "muon")
+            x, target = torch.rand(6, 3, 16, 16), torch.rand(6, 3, 16, 16)
+            for step in range(1, 5):
+                total = 0
+                for worker in range(workers):
+                    flat.attach(worker, workers)
+                    flat.zero_gradient()
+                    loss = (model(x[worker::workers]) - target[worker::workers]).square().sum() / x.numel()
+                    loss.backward()
+                    total += loss.item()
+                losses.append(total)
+                for action in (flat.gather, lambda: flat.update(step, 0.01, (0.9, 0.99), 0, 10, 0.9)):
+                    for worker in range(workers):
+                        flat.attach(worker, workers)
+                        action()
+            states.append(flat.shared["params"].clone())
+        for other in states[1:]:
+            self.assertLess((states[0] - other).abs().max().item(), 1e-3)
+        self.assertLess(losses[3], 0.95 * losses[0])
 
     def test_gradient_that_is_not_finite_changes_nothing(self):
         model = torch.nn.Linear(2, 2)

@@ -101,7 +101,7 @@ class Trainer:
         self.batches = Batches(source, self.training["seed"], config["degradation"], 0 if device.type == "cpu" else 32)
         torch.manual_seed(self.training["seed"])
         self.model = Restormer(ModelConfig(**config["model"])).to(device).channels_last()
-        self.flat = FlatTraining(self.model, workers, device)
+        self.flat = FlatTraining(self.model, workers, device, self.training.get("optimizer", "adamw"))
         # what comes next, for all workers: step (or VALIDATE), progress, learning rate, batch, patch
         self.plan = torch.zeros(5, dtype=torch.float64)
         self.losses = torch.zeros(workers, dtype=torch.float64)
