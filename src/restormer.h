@@ -74,9 +74,6 @@ int rst_image_channels(const rst_image *image);
 rst_sample rst_image_sample(const rst_image *image);
 /* They belong to the image; of one that is const they are not to be changed. */
 void *rst_image_samples(const rst_image *image);
-/* Finds out whether `path` could be written, as far as that is possible without doing it: before a long run, that
- * is. "-" is standard output. Leaves nothing behind. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
-rst_status rst_output_check(const char *path, rst_error *err);
 
 /* samples[i], where 1 is white: an integer divided by the largest of its type, a float as it is. */
 double rst_image_value(const rst_image *image, size_t i);
@@ -192,6 +189,10 @@ rst_sample rst_image_output_sample(const rst_image_format *format, const rst_ima
  * RST_ERROR_OUTPUT when not, RST_ERROR_USAGE as above. */
 rst_status rst_image_check_output(const char *path, const rst_image_write_options *options, size_t width,
                                   size_t height, int channels, rst_error *err);
+
+/* Finds out whether `path` could be written, as far as that is possible without doing it: before a long run, that
+ * is. "-" is standard output. Leaves nothing behind. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
+rst_status rst_output_check(const char *path, rst_error *err);
 
 /* Writes. Samples are clamped, scaled and rounded to what the file holds; PFM holds F32 and the others scaled to
  * 0..1. Without alpha in the format, the picture is put on the background. The file appears whole or not at all:
