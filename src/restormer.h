@@ -235,7 +235,7 @@ bool rst_budget_take(rst_budget *budget, uint64_t bytes);
 void rst_budget_give(rst_budget *budget, uint64_t bytes);
 
 /* Counts the image's samples from now until it is freed; once for each image. RST_ERROR_MEMORY when they do not
- * fit. */
+ * fit. NULL: they count nowhere any more. */
 rst_status rst_image_count(rst_image *image, rst_budget *budget, rst_error *err);
 
 /* ---- Weights ------------------------------------------------------------------------------- */

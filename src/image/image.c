@@ -50,6 +50,10 @@ static uint64_t image_bytes(const rst_image *image) {
 }
 
 rst_status rst_image_count(rst_image *image, rst_budget *budget, rst_error *err) {
+  if (budget == NULL) {
+    rst_budget_give(image->budget, image_bytes(image));
+    image->budget = NULL;
+  }
   if (image->budget != NULL || budget == NULL) return rst_end(err, RST_OK);
   rst_status status = rst_budget_claim(budget, image_bytes(image), "a picture", err);
   if (status == RST_OK) image->budget = budget;

@@ -196,6 +196,8 @@ static void pictures_count_in_the_budget(void **state) {
     rst_plan plan = {.struct_size = sizeof plan};
     rst_session_plan(session, &plan);
     assert_int_equal(rst_budget_used(options.budget), plan.working_bytes + 3 * bytes);
+    assert_int_equal(rst_image_count(output, NULL, NULL), RST_OK);
+    assert_int_equal(rst_budget_used(options.budget), plan.working_bytes + bytes);
     rst_image_free(output);
     rst_image_free(input);
     assert_int_equal(rst_budget_used(options.budget), plan.working_bytes);

@@ -70,7 +70,7 @@ static rst_status share(gate *g, picture_run *run, size_t jobs, rst_budget *budg
   gate_init(g);
   run->ahead = rst_budget_limit(budget) / jobs / AHEAD;
   if (jobs == 1) {
-    gate_leave(g, budget);
+    gate_add(g, budget);
     return RST_OK;
   }
   const int threads = run->threads > 0 ? run->threads : machine_processors();
@@ -80,7 +80,7 @@ static rst_status share(gate *g, picture_run *run, size_t jobs, rst_budget *budg
   for (size_t i = 0; i < jobs && status == RST_OK; i++) {
     rst_budget *part;
     status = rst_budget_create(left > jobs ? left / jobs : 1, &part, err);
-    if (status == RST_OK) gate_leave(g, part);
+    if (status == RST_OK) gate_add(g, part);
   }
   return status;
 }
@@ -105,8 +105,8 @@ static rst_status run_workers(batch *b, picture_run *run, size_t jobs, rst_budge
     work(&workers[0]);
     for (size_t i = 1; i < started; i++) pthread_join(workers[i].thread, NULL);
   }
-  while (jobs > 1 && g.count > 0) rst_budget_free(g.budgets[--g.count]);
   gate_destroy(&g);
+  for (size_t i = 0; jobs > 1 && i < g.count; i++) rst_budget_free(g.places[i].budget);
   run->gate = NULL;
   free(workers);
   return status;

@@ -16,14 +16,18 @@ typedef struct work {
   progress_picture progress;
   rst_image_write_options write;
   rst_image *input, *right, *output;
-  rst_budget *budget; /* NULL: others may compute */
-  uint64_t taken;     /* of it */
+  gate_place *place; /* NULL: others may compute */
+  uint64_t taken;    /* of its budget */
 } work;
 
 /* `message` with the file's name before it, which the functions that work on memory do not know. */
 static void name_file(rst_error *err, const char *file) {
   rst_error plain = *err;
   snprintf(err->message, sizeof err->message, "%.300s: %.700s", file, plain.message);
+}
+
+static rst_budget *budget_of(const work *w) {
+  return w->place != NULL ? w->place->budget : NULL;
 }
 
 /* ---- What the library calls ---------------------------------------------------------------------- */
@@ -41,8 +45,14 @@ static bool cancelled(void *user) {
   return cli_interrupted();
 }
 
+/* Sessions call with their place, which has one picture after the other. */
+static bool tell_step(void *user, double fraction) {
+  work *w = ((const gate_place *)user)->user;
+  return progress_step(&w->progress, fraction);
+}
+
 static void note_stage(void *user, const char *stage, double seconds) {
-  work *w = user;
+  work *w = ((const gate_place *)user)->user;
   picture_report *r = w->report;
   size_t i = 0;
   while (i < r->stage_count && strcmp(r->stages[i].name, stage) != 0) i++;
@@ -62,8 +72,9 @@ static void note_stage(void *user, const char *stage, double seconds) {
 
 /* For reading a picture; more than 0. */
 static uint64_t memory_left(const work *w) {
-  const uint64_t limit = w->budget != NULL ? rst_budget_limit(w->budget) : w->run->ahead;
-  const uint64_t used = w->budget != NULL ? rst_budget_used(w->budget) : 0;
+  const rst_budget *budget = budget_of(w);
+  const uint64_t limit = budget != NULL ? rst_budget_limit(budget) : w->run->ahead;
+  const uint64_t used = budget != NULL ? rst_budget_used(budget) : 0;
   return limit > used ? limit - used : 1;
 }
 
@@ -134,7 +145,7 @@ static rst_status count_pictures(work *w, rst_sample sample, rst_error *err) {
   const size_t in = rst_sample_size(rst_image_sample(w->input)) * (w->right != NULL ? 2 : 1);
   const uint64_t out = pixels * (size_t)result_channels(w) * rst_sample_size(sample);
   const uint64_t more = w->run->options->preview ? 2 * out : 0;
-  rst_budget *budget = w->budget;
+  rst_budget *budget = budget_of(w);
   w->report->picture_bytes = pixels * ((size_t)channels * in + rst_restore_image_held(rst_model_architecture(w->run->model),
                                                                                       channels)) + out + more;
   rst_status status = rst_image_count(w->input, budget, err);
@@ -148,14 +159,14 @@ static rst_status count_pictures(work *w, rst_sample sample, rst_error *err) {
 
 /* Tells what a run will take when that is asked for or not what is expected. */
 static void tell_plan(void *user, const rst_plan *p) {
-  work *w = user;
+  work *w = ((const gate_place *)user)->user;
   const cli_options *o = w->run->options;
   w->report->plan = *p;
   progress_hold(w->run->progress);
   if (o->run.tile == 0 && p->tile != 0 && !o->quiet)
     cli_print_line(
         stderr, "%s: the whole picture does not fit into %.0f MB; %zu tiles of %zu pixels, %zu overlapping",
-        w->job->input, (double)rst_budget_limit(w->budget) / 1e6, p->tiles, p->tile, p->overlap);
+        w->job->input, (double)rst_budget_limit(budget_of(w)) / 1e6, p->tiles, p->tile, p->overlap);
   if (o->verbose)
     fprintf(stderr, "plan: %zu tile%s, %.1f MB of weights and %.1f MB to work in, %.1f MB in all\n", p->tiles,
             p->tiles == 1 ? "" : "s", (double)p->weight_bytes / 1e6, (double)p->working_bytes / 1e6,
@@ -163,19 +174,35 @@ static void tell_plan(void *user, const rst_plan *p) {
   progress_release(w->run->progress);
 }
 
+/* The session of those who had the place before, else a new one. */
+static rst_status open_session(const work *w, rst_error *err) {
+  gate_place *place = w->place;
+  if (place->session != NULL) return RST_OK;
+  rst_session_options how = w->run->options->run;
+  how.threads = w->run->threads;
+  how.budget = place->budget;
+  how.progress = tell_step, how.user = place;
+  how.stage_done = note_stage, how.stage_user = place;
+  how.planned = tell_plan, how.planned_user = place;
+  return rst_session_create(w->run->model, 0, 0, &how, &place->session, err);
+}
+
+static void close_session(gate_place *place) {
+  rst_session_free(place->session);
+  place->session = NULL;
+}
+
 static rst_status restore(work *w, rst_error *err) {
   const cli_options *o = w->run->options;
-  rst_session_options how = o->run;
-  how.threads = w->run->threads;
-  how.budget = w->budget;
-  how.progress = progress_step, how.user = &w->progress;
-  how.stage_done = note_stage, how.stage_user = w;
-  how.planned = tell_plan, how.planned_user = w;
   rst_sample sample;
   rst_status status = result_sample(w, &sample, err);
   if (status == RST_OK) status = count_pictures(w, sample, err);
-  if (status == RST_OK)
-    status = rst_restore_image(w->run->model, w->input, w->right, sample, &w->output, &how, err);
+  if (status == RST_OK) status = open_session(w, err);
+  if (status == RST_OK) status = rst_session_restore(w->place->session, w->input, w->right, sample, &w->output, err);
+  /* It stays for the next picture where it cannot stand in the way of that one, which may need other tiles. */
+  if (status != RST_OK || w->report->plan.tile != 0 ||
+      rst_budget_used(w->place->budget) > rst_budget_limit(w->place->budget) / 2)
+    close_session(w->place);
   if (status == RST_OK && o->strength < 1) adjust_blend(w->input, o->strength, w->output);
   if (status == RST_OK && o->preview) status = adjust_beside(w->input, &w->output, err);
   if (status != RST_OK) name_file(err, w->job->input);
@@ -247,10 +274,20 @@ static void free_images(work *w) {
 }
 
 static void leave(work *w) {
-  if (w->budget == NULL) return;
-  rst_budget_give(w->budget, w->taken);
-  gate_leave(w->run->gate, w->budget);
-  w->budget = NULL;
+  if (w->place == NULL) return;
+  rst_budget_give(w->place->budget, w->taken);
+  gate_leave(w->run->gate, w->place);
+  w->place = NULL;
+}
+
+/* The next picture may begin while this one waits for the disk; so little does not count, and does not change what
+ * that one is planned with. */
+static void leave_early(work *w) {
+  rst_image_free(w->right);
+  rst_image_free(w->input);
+  w->right = w->input = NULL;
+  if (w->output != NULL) rst_image_count(w->output, NULL, NULL);
+  leave(w);
 }
 
 /* Small files are read while others are computed, which take the system's time for opening and checking them.
@@ -266,9 +303,11 @@ static rst_status enter_and_read(work *w, rst_error *err) {
   if (is_small_file(w->job->input)) status = timed(read_images, w, &w->report->read, err);
   const bool is_read = status != RST_ERROR_MEMORY;
   if (is_read && status != RST_OK) return status;
-  w->budget = gate_enter(w->run->gate);
+  w->place = gate_enter(w->run->gate);
+  w->place->user = w;
   if (is_read) return RST_OK;
   free_images(w);
+  close_session(w->place); /* a large picture may need all that there is */
   return timed(read_images, w, &w->report->read, err);
 }
 
@@ -282,10 +321,10 @@ rst_status picture_restore(const picture_run *run, const cli_job *job, picture_r
   if (status == RST_OK) status = enter_and_read(&w, err);
   if (status == RST_OK) status = check_output(&w, err);
   if (status == RST_OK) status = timed(restore, &w, &report->restore, err);
-  if (report->picture_bytes <= run->ahead) leave(&w); /* the next picture may begin while this one waits for the disk */
+  if (report->picture_bytes <= run->ahead) leave_early(&w);
   if (status == RST_OK) status = timed(write_output, &w, &report->write, err);
+  free_images(&w); /* before the next picture is planned */
   leave(&w);
-  free_images(&w);
   if (status == RST_OK && run->options->verbose) {
     progress_hold(run->progress);
     fprintf(stderr, "restored in %.2f s, %.1f GMAC\n", report->restore,
