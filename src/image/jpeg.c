@@ -347,7 +347,9 @@ static void put_metadata(writer *w, const rst_image *image) {
   if (icc->size > 0) jpeg_write_icc_profile(&w->codec, icc->data, (unsigned)icc->size);
   for (size_t i = 0; i < image->text_count; i++) {
     const char *keyword, *text = rst_image_text(image, i, &keyword);
-    if (strcmp(keyword, RST_COMMENT) == 0) put_segment(w, JPEG_COM, NULL, 0, text, strlen(text));
+    char head[RST_KEYWORD_SIZE + 2] = ""; /* a comment has no keyword of its own */
+    if (strcmp(keyword, RST_COMMENT) != 0) snprintf(head, sizeof head, "%s: ", keyword);
+    put_segment(w, JPEG_COM, head, strlen(head), text, strlen(text));
   }
 }
 

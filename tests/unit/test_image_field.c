@@ -241,8 +241,9 @@ static void test_jpeg_keeps_what_it_can_and_says_the_rest(void **state) {
   assert_same(image, back, RST_METADATA_EXIF);
   assert_same(image, back, RST_METADATA_XMP);
   assert_same(image, back, RST_METADATA_PHYS);
-  assert_int_equal(rst_image_text_count(back), 1);
+  assert_int_equal(rst_image_text_count(back), 2);
   assert_string_equal(rst_image_text(back, 0, NULL), "of the picture");
+  assert_string_equal(rst_image_text(back, 1, NULL), "Author: \xc3\xa4\xe2\x82\xac");
   assert_string_equal(t.last, "the encoded picture: JPEG holds no cICP: left out");
   assert_int_equal(t.warnings, 1);
   rst_image_free(back);
