@@ -1,4 +1,9 @@
-"""The results as an SVG: panels with two columns of bars, seconds and peak memory."""
+"""The results as an SVG: panels with two columns of bars, seconds and peak memory.
+
+usage: python3 bench/chart.py README.md >docs/speed.svg      of the table under "Speed and memory"
+"""
+import re
+import sys
 from html import escape
 
 WIDTH, LABEL, COLUMN, GAP = 960, 268, 300, 40
@@ -24,7 +29,7 @@ def label_of(row):
 
 def seconds_label(row):
     share = "" if row["share_of_peak"] is None else f", {100 * row['share_of_peak']:.0f} % of peak"
-    return f"{row['seconds']:.2f} s{share}"
+    return f"{row['seconds']:.3g} s{share}"
 
 
 def panel(title, rows, y):
@@ -70,3 +75,20 @@ def draw(results):
         body += drawn
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}">\n<style>{STYLE}</style>\n'
             f'<rect width="{WIDTH}" height="{y}" class="page"/>\n' + "\n".join(body) + "\n</svg>\n")
+
+
+def read_table(page):
+    """The results that README's table tells."""
+    row = re.compile(r"\| (\d+) x (\d+) \| ([^|]*) \| (float32|bf16) \| ([\d.]+) \| (\d+) % \| ([\d,]+) MB \|")
+    machine = re.search(r"two cores of an (.*?) virtual machine \((.*?): float32\s+peak (\d+) GFLOP/s", page)
+    rows = [{"width": int(w), "height": int(h), "name": name, "ours": name == "restormer-cli", "isa": "", "threads": 2,
+             "precision": "f32" if precision == "float32" else precision, "seconds": float(seconds),
+             "share_of_peak": int(share) / 100, "peak_bytes": int(megabytes.replace(",", "")) * 1e6}
+            for w, h, name, precision, seconds, share, megabytes in row.findall(page)]
+    return {"machine": {"processor": f"{machine[1]} ({machine[2]})", "cores": 2}, "rows": rows,
+            "peak": {"isa": "", "threads": {"2": {"": {"f32": int(machine[3]) * 1e9}}}}}
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as file:
+        sys.stdout.write(draw(read_table(file.read())))
