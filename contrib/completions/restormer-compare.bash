@@ -9,8 +9,9 @@ _restormer_compare() {
     --html) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --generate) COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur")); return ;;
   esac
+  local words='--max-diff --min-psnr --min-ssim --no-sandbox --diff --html --json --help --version --generate'
   if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W '--max-diff --min-psnr --min-ssim --no-sandbox --diff --html --json --help --version --generate' -- "$cur"))
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
   fi

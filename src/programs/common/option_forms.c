@@ -61,6 +61,24 @@ static void print_function_name(const cli_program *program, FILE *stream) {
   for (const char *c = program->name; *c != '\0'; c++) putc(*c == '-' ? '_' : *c, stream);
 }
 
+/* The command after one of program->commands; NULL: that was the last. */
+static const char *next_command(const char *command) {
+  const char *end = strchr(command, '|');
+  return end != NULL ? end + 1 : NULL;
+}
+
+/* The options of a command, with NULL those that belong to none, with blanks before or between them. */
+static void print_names(const cli_program *program, const char *command, FILE *stream) {
+  const char *blank = command != NULL ? " " : "";
+  for (size_t i = 0; i < program->count; i++) {
+    const cli_option *o = &program->options[i];
+    if (o->name == NULL || (o->command == NULL) != (command == NULL)) continue;
+    if (command != NULL && (strncmp(o->command, command, strlen(o->command)) != 0)) continue;
+    fprintf(stream, "%s--%s", blank, o->name);
+    blank = " ";
+  }
+}
+
 static void print_bash(const cli_program *program, FILE *stream) {
   fputs("_", stream);
   print_function_name(program, stream);
@@ -89,20 +107,24 @@ static void print_bash(const cli_program *program, FILE *stream) {
       fputs("COMPREPLY=()", stream);
     fputs("; return ;;\n", stream);
   }
-  fputs(
-      "  esac\n"
-      "  if [[ $cur == -* ]]; then\n"
-      "    COMPREPLY=($(compgen -W '",
-      stream);
-  const char *blank = "";
-  for (size_t i = 0; i < program->count; i++) {
-    const cli_option *o = &program->options[i];
-    if (o->name == NULL) continue;
-    fprintf(stream, "%s--%s", blank, o->name);
-    blank = " ";
+  fputs("  esac\n  local words='", stream);
+  print_names(program, NULL, stream);
+  fputs("'\n", stream);
+  for (const char *c = program->commands; c != NULL; c = next_command(c)) {
+    const int n = (int)strcspn(c, "|");
+    fprintf(stream, "  [[ ${COMP_WORDS[1]} != %.*s ]] || words+='", n, c);
+    print_names(program, c, stream);
+    fputs("'\n", stream);
   }
+  if (program->commands != NULL) {
+    fputs("  [[ $COMP_CWORD != 1 ]] || words+='", stream);
+    for (const char *c = program->commands; c != NULL; c = next_command(c))
+      fprintf(stream, " %.*s", (int)strcspn(c, "|"), c);
+    fputs("'\n", stream);
+  }
+  fprintf(stream, "  if [[ $cur == -*%s ]]; then\n", program->commands != NULL ? " || $COMP_CWORD == 1" : "");
   fputs(
-      "' -- \"$cur\"))\n"
+      "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
       "  else\n"
       "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
       "  fi\n"
@@ -140,14 +162,25 @@ static void print_zsh(const cli_program *program, FILE *stream) {
     }
     fputs("' \\\n", stream);
   }
+  if (program->commands != NULL) {
+    fputs("  '1:command:(", stream);
+    print_choices(program->commands, stream);
+    fputs(")' \\\n", stream);
+  }
   fputs("  '*:file:_files'\n", stream);
 }
 
 static void print_fish(const cli_program *program, FILE *stream) {
+  if (program->commands != NULL) {
+    fprintf(stream, "complete -c %s -n __fish_use_subcommand -x -a '", program->name);
+    print_choices(program->commands, stream);
+    fputs("'\n", stream);
+  }
   for (size_t i = 0; i < program->count; i++) {
     const cli_option *o = &program->options[i];
     if (o->name == NULL) continue;
     fprintf(stream, "complete -c %s", program->name);
+    if (o->command != NULL) fprintf(stream, " -n '__fish_seen_subcommand_from %s'", o->command);
     if (o->letter != 0) fprintf(stream, " -s %c", o->letter);
     fprintf(stream, " -l %s", o->name);
     if (o->kind == CLI_WEIGHTS)

@@ -100,6 +100,7 @@ bool cli_parse_options(const cli_program *program, int argc, char **argv, void *
   for (size_t i = 0; i < program->count && count < CLI_MAX_OPTIONS; i++) {
     const cli_option *o = &program->options[i];
     if (o->name == NULL) continue;
+    if (program->command != NULL && o->command != NULL && strcmp(program->command, o->command) != 0) continue;
     const int has_argument = o->argument != NULL ? required_argument : no_argument;
     const int code = o->letter != 0 ? o->letter : WITHOUT_LETTER + (int)count;
     long_options[count] = (struct option){o->name, has_argument, NULL, code};

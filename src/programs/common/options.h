@@ -32,6 +32,7 @@ typedef struct cli_option {
   const char *argument; /* what the value is called, NULL for a flag */
   size_t at;            /* where the value goes, bytes from the beginning of the values */
   const char *help;     /* sentences */
+  const char *command;  /* that the option belongs to; NULL: to all, and to none */
   double min, max;
   const char *choices;                             /* "ramp|uniform" */
   const char *expected;                            /* what a value is, where kind and choices do not tell */
@@ -43,6 +44,8 @@ typedef struct cli_program {
   const char *usage; /* a line for each form of the command line */
   const char *about; /* sentences, between usage and options in --help */
   const char *more;  /* lines that follow the options in --help */
+  const char *commands; /* "convert|info", the first argument; NULL: there are none */
+  const char *command;  /* for cli_parse_options: the one whose options are known; NULL: all options are */
   const cli_option *options;
   size_t count;
 } cli_program;

@@ -3,14 +3,15 @@
 top=$TESTS/..
 
 "$top/contrib/update-docs" "$BUILD_DIR" "$PWD/new"
-for file in docs/restormer-cli.1 docs/restormer-compare.1 contrib/completions/restormer-cli.bash \
-  contrib/completions/_restormer-cli contrib/completions/restormer-cli.fish contrib/completions/restormer-compare.bash \
-  contrib/completions/_restormer-compare contrib/completions/restormer-compare.fish; do
-  diff -u "$top/$file" "new/$file" && echo "$file: as the program says"
+for program in restormer-cli restormer-weights restormer-compare; do
+  for file in docs/$program.1 contrib/completions/$program.bash contrib/completions/_$program \
+    contrib/completions/$program.fish; do
+    diff -u "$top/$file" "new/$file" && echo "$file: as the program says"
+  done
 done
 
 echo '--- every option of --help is in the man page and in each completion'
-for program in restormer-cli restormer-compare; do
+for program in restormer-cli restormer-weights restormer-compare; do
   "$program" --help | grep -o '^  *\(-[a-zA-Z], \)\{0,1\}--[a-z-]*' | sed 's/.*--//' >options
   [ "$(wc -l <options)" -gt 7 ] || echo "$program: few options"
   while read -r option; do
@@ -39,3 +40,16 @@ bash complete --precision ''
 bash complete --blend u
 bash complete --threads ''
 bash complete docs/restormer-cl
+cat >complete <<'END'
+. contrib/completions/restormer-weights.bash
+COMP_WORDS=(restormer-weights "$@") COMP_CWORD=$#
+_restormer_weights
+printf '%s ' "${COMPREPLY[@]}"
+echo
+END
+bash complete ''
+bash complete --
+bash complete convert --
+bash complete convert --dtype b
+bash complete info --
+bash complete verify docs/restormer-w
