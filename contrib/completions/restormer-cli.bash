@@ -26,8 +26,9 @@ _restormer_cli() {
     --stats) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --generate) COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur")); return ;;
   esac
+  local words='--recursive --suffix --format --skip-existing --shard --region --preview --strength --depth --quality --background --strip --max-pixels --weights --list-weights --right --window --threads --jobs --precision --isa --max-memory --tile --overlap --blend --no-sandbox --progress --stats --quiet --verbose --help --version --generate'
   if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W '--recursive --suffix --format --skip-existing --shard --region --preview --strength --depth --quality --background --strip --max-pixels --weights --list-weights --right --window --threads --jobs --precision --isa --max-memory --tile --overlap --blend --no-sandbox --progress --stats --quiet --verbose --help --version --generate' -- "$cur"))
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
   fi

@@ -12,6 +12,7 @@ typedef struct building {
   const cli_options *options;
   job_list *list;
   size_t room;
+  size_t seen;        /* pictures so far, of all shards */
   const char *folder; /* that the outputs go to, without a slash at its end */
 } building;
 
@@ -41,17 +42,9 @@ static void output_ending(const cli_options *options, const char *input, char *e
     snprintf(ending, size, "%.*s", (int)strcspn(format->endings, " "), format->endings);
 }
 
-/* FNV-1a. */
-static uint32_t hash(const char *text) {
-  uint32_t h = 2166136261u;
-  for (; *text != '\0'; text++) h = (h ^ (unsigned char)*text) * 16777619u;
-  return h ^ h >> 15;
-}
-
-/* A shard is chosen by the name alone, so that it does not depend on which other pictures there are. */
-static bool in_shard(const cli_options *options, const char *name) {
-  const shard *s = &options->shard;
-  return s->count == 0 || hash(name) % (uint32_t)s->count == (uint32_t)s->index - 1;
+/* Every count-th: parts are equally large, and the same in every process that is given the same inputs. */
+static bool in_shard(const shard *s, size_t place) {
+  return s->count == 0 || place % (size_t)s->count == (size_t)s->index - 1;
 }
 
 /* ---- Adding -------------------------------------------------------------------------------------- */
@@ -66,7 +59,7 @@ static rst_status add(building *b, char *input, char *output, char *right, size_
   rst_status status = RST_OK;
   if (input == NULL || output == NULL || (b->options->right != NULL && right == NULL)) {
     status = out_of_memory(err);
-  } else if (in_shard(b->options, input + strlen(input) - name_length)) {
+  } else if (in_shard(&b->options->shard, b->seen++)) {
     if (b->options->skip_existing && stat(output, &found) == 0 && S_ISREG(found.st_mode)) {
       list->existing++;
     } else {

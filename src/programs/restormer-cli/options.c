@@ -105,9 +105,9 @@ static const cli_option table[] = {
      .help = "Leave out pictures whose output exists: what an interrupted run has left to do."},
     {"shard", 0, .argument = "I/N", .kind = CLI_OTHER, AT(shard), .take = take_shard,
      .expected = "I/N, whole numbers with I from 1 to N",
-     .help = "Restore only the I-th of N parts of the pictures, 1 to N, for several machines to share a "
-             "folder. A "
-             "picture's name alone decides which part it is in."},
+     .help = "Restore only the I-th of N parts of the pictures, 1 to N, for several machines to share a folder: "
+             "of all inputs, whether their outputs exist or not, the I-th and every N-th after it, folders being "
+             "sorted by name. All parts have to be given the same inputs."},
     {"region", 0, .argument = "X,Y,W,H", .kind = CLI_OTHER, AT(region), .take = take_region,
      .expected = "X,Y,W,H, whole numbers of pixels",
      .help = "Cut W x H pixels out, the left top one at (X, Y), and restore only them: for a quick look."},
@@ -190,7 +190,7 @@ static const cli_option table[] = {
     {"progress", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(progress), .choices = PROGRESS_KINDS,
      .help = "What to tell on standard error while it runs: auto (default: bar on a terminal, else lines), "
              "bar, lines "
-             "(for every finished picture of a folder, and every 5 seconds), json (an object a line, for "
+             "(for every picture of a folder, in the order in which they are finished, and every 5 seconds), json (an object a line, for "
              "programs) or "
              "none."},
     {"stats", 0, .argument = "FILE", .kind = CLI_FILE, AT(stats),
@@ -274,6 +274,19 @@ static options_action wrong(const char *text) {
   return OPTIONS_WRONG;
 }
 
+/* Else every picture would fail. */
+static bool depth_fits_format(const cli_options *options) {
+  rst_image_write_options write;
+  const rst_image_format *format;
+  rst_error err;
+  rst_image_write_options_init(&write);
+  write.format = options->format;
+  write.depth = options->depth;
+  if (write.format == NULL || rst_image_output_format("--depth", &write, &format, &err) == RST_OK) return true;
+  cli_fail_error(PROGRAM, RST_ERROR_USAGE, &err);
+  return false;
+}
+
 options_action options_parse(int argc, char **argv, cli_options *options) {
   *options = (cli_options){
       .generate = -1, .strength = 1, .jobs = 1, .background = {255, 255, 255}};
@@ -294,6 +307,9 @@ options_action options_parse(int argc, char **argv, cli_options *options) {
     return OPTIONS_TELL;
   }
   if (options->list_weights) return OPTIONS_LIST_WEIGHTS;
+  if (options->suffix != NULL && strchr(options->suffix, '/') != NULL)
+    return wrong("--suffix: belongs into a file's name, which has no slash");
+  if (!depth_fits_format(options)) return OPTIONS_WRONG;
   options->model.threads = options->threads;
   if (options->run.overlap == SIZE_MAX)
     options->run.overlap = default_overlap(options->run.tile);

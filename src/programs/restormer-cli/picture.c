@@ -1,6 +1,7 @@
 #include "picture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -226,9 +227,15 @@ static void write_options(work *w) {
 }
 
 /* Whether it can be written, as far as that is known before the picture is read. */
-static rst_status check_target(const work *w, rst_error *err) {
+static rst_status check_target(work *w, rst_error *err) {
   const rst_image_format *format;
   rst_status status = rst_image_output_format(w->job->output, &w->write, &format, err);
+  const rst_image_format *named = rst_image_format_of(w->job->output);
+  if (status == RST_OK && named != NULL && named != format) {
+    char *text = cli_format("%s: is written as %s, as --format says", w->job->output, format->title);
+    if (text != NULL) warn(w, text);
+    free(text);
+  }
   if (status == RST_OK && strcmp(w->job->output, "-") == 0 && isatty(STDOUT_FILENO))
     status =
         cli_error(err, RST_ERROR_OUTPUT, "-: standard output is a terminal; send it to a file or a program");

@@ -61,6 +61,7 @@ run in/a.png in/p.pgm -
 run - five/
 run in/sub/deep five -r --suffix _y --right in/a.png
 run --suffix _x in/a.png five.png
+run --suffix /x in/a.png five/
 run in/missing five/
 mkdir empty
 run empty five

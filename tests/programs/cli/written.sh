@@ -14,6 +14,11 @@ for format in gif xyz ''; do
   try restormer-cli --format "$format" in.png out.png
 done
 
+echo '--- said where the name is that of another format'
+try restormer-cli --format jpeg in.png out.png
+try restormer-cli -q --format jpeg in.png out.png
+rm out.png
+
 echo '--- depth: the numbers are the same ones, 257 times as large'
 echo 'P2 2 1 255  10 200' >in.pgm
 echo 'P2 2 1 65535  2570 51400' >expected.pgm
@@ -28,6 +33,7 @@ echo '--- of a PFM 16 bits are kept'
 restormer-cli in.pgm in.pfm && restormer-cli in.pfm out.png && depth out.png
 restormer-compare expected.pgm out.png --max-diff 0 | head -n 1
 try restormer-cli --depth 16 in.png out.jpg
+try restormer-cli --depth 16 --format jpg in.png in.pgm folder/
 for depth in 1 32 x ''; do
   try restormer-cli --depth "$depth" in.png wrong.png
 done
