@@ -93,6 +93,8 @@ static int check_outputs(const arguments *args) {
   const rst_image_format *format;
   rst_status status = args->diff != NULL ? rst_image_output_format(args->diff, NULL, &format, &err) : RST_OK;
   if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
+  if (args->html != NULL && strcmp(args->html, "-") == 0)
+    return cli_fail(PROGRAM, RST_ERROR_USAGE, "--html -: standard output has the numbers; name a file");
   const char *outputs[] = {args->diff, args->html};
   for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++)
     if (outputs[i] != NULL && (same_file(outputs[i], args->a) || same_file(outputs[i], args->b)))

@@ -24,3 +24,4 @@ try restormer-compare --html a.ppm a.ppm a.ppm
 try restormer-compare --html missing/page.html a.ppm a.ppm
 try restormer-compare --html /dev/full a.ppm a.ppm
 ls
+try restormer-compare --html - a.ppm a.ppm
