@@ -7,7 +7,9 @@
 #include "machine.h"
 #include "programs/common/cli.h"
 
-enum { EXIT_SOME_FAILED = 1 };
+/* More workers than pictures are computed at once, who write what is done and read what comes next: a disk takes as
+ * long for a small file as the network does. */
+enum { EXIT_SOME_FAILED = 1, WAITING = 4 };
 
 typedef struct batch {
   const cli_options *options;
@@ -66,7 +68,7 @@ static void *work(void *user) {
 /* Pictures that are computed at once share threads and memory in equal parts, whatever the others need, so
  * that tiles do not depend on which they are. */
 static rst_status share(gate *g, picture_run *run, size_t jobs, rst_budget *budget, rst_error *err) {
-  enum { AHEAD = 64 }; /* parts of what there is; so little does not count */
+  enum { AHEAD = 64 * WAITING }; /* parts of what there is; so little does not count */
   gate_init(g);
   run->ahead = rst_budget_limit(budget) / jobs / AHEAD;
   if (jobs == 1) {
@@ -85,10 +87,8 @@ static rst_status share(gate *g, picture_run *run, size_t jobs, rst_budget *budg
   return status;
 }
 
-/* One worker more than pictures are computed at once: that one writes what is done, and reads what comes
- * next. */
 static rst_status run_workers(batch *b, picture_run *run, size_t jobs, rst_budget *budget, rst_error *err) {
-  const size_t count = jobs < b->list->count ? jobs + 1 : jobs;
+  const size_t count = b->list->count - jobs < WAITING ? b->list->count : jobs + WAITING;
   worker *workers = calloc(count, sizeof *workers);
   if (workers == NULL) return cli_error(err, RST_ERROR_MEMORY, "out of memory for %zu jobs", jobs);
   gate g;

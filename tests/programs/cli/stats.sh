@@ -6,8 +6,9 @@ echo broken >broken.png
 
 plain() { sed 's/\("[a-z_0-9]*": \)[0-9]*\.[0-9]*/\1N/g; s/\("[a-z]*_bytes": \)[0-9]*/\1N/g; s/"isa": "[a-z0-9]*"/"isa": "NAME"/'; }
 try restormer-cli -w model.json -t 1 --stats - in.png out.png | plain
-restormer-cli -w model.json --progress none --stats all.jsonl in.png broken.png missing.png "$pictures/rgba16.png" out/
+restormer-cli -w model.json --progress none --stats all.jsonl in.png broken.png missing.png "$pictures/rgba16.png" out/ 2>log
 echo "exit $?"
+sort log
 sort all.jsonl | sed "s|$here|HERE|" | plain | cut -d, -f1-9
 restormer-cli -w model.json --stats - in.png out.png | grep -o "\"sha256\": \"$(sha256sum <model.json | cut -d' ' -f1)\"" | cut -c 1-10
 command -v python3 >/dev/null && python3 -c 'import json, sys
