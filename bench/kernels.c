@@ -21,7 +21,16 @@ static const char USAGE[] =
 
 /* ---- Shapes --------------------------------------------------------------------------------- */
 
-typedef enum kernel { GEMM, NORMALIZE, DWCONV_OPERAND, DWCONV_GRAM, DWCONV_GATE, GRAM, STORE, QUANTIZE } kernel;
+typedef enum kernel {
+  GEMM,
+  NORMALIZE,
+  DWCONV_OPERAND,
+  DWCONV_GRAM,
+  DWCONV_GATE,
+  GRAM,
+  STORE,
+  QUANTIZE
+} kernel;
 static const char *const KERNEL_NAMES[] = {"gemm",        "normalize", "dwconv_operand", "dwconv_gram",
                                            "dwconv_gate", "gram",      "store",          "quantize"};
 
@@ -131,7 +140,8 @@ static void make_input(void) {
 static void prepare(const rst_kernels *k, const shape *s, size_t pixels) {
   if (s->kernel != GEMM) return;
   for (size_t panel = 0; panel < s->b / RST_GROUP; panel++)
-    k->pack(floats + INPUT / 8 + panel * s->a * RST_GROUP, s->a, (char *)packed + panel * rst_panel_bytes(k, s->a));
+    k->pack(floats + INPUT / 8 + panel * s->a * RST_GROUP, s->a,
+            (char *)packed + panel * rst_panel_bytes(k, s->a));
   if (k->quantize == NULL) return;
   memcpy(quantized, floats, pixels * s->a * sizeof *quantized);
   float *ones = quantized + INPUT / 4 - s->a;
@@ -318,7 +328,8 @@ int main(int argc, char **argv) {
     for (int precision = RST_PRECISION_F32; precision < RST_PRECISION_COUNT; precision++) {
       const rst_kernels *k = rst_kernels_for((rst_isa)isa, (rst_precision)precision);
       if (k == NULL || (only_isa != NULL && strcmp(only_isa, rst_isa_name((rst_isa)isa)) != 0)) continue;
-      if (only_precision != NULL && strcmp(only_precision, rst_precision_name((rst_precision)precision)) != 0) continue;
+      if (only_precision != NULL && strcmp(only_precision, rst_precision_name((rst_precision)precision)) != 0)
+        continue;
       all_agree &= measure(k, argv[optind], pixels, seconds);
       any = true;
     }

@@ -126,8 +126,8 @@ static double together(burn *loop, rst_task *measure, int threads, double second
   return rate;
 }
 
-/* Rounds per second. Each thread works for `seconds` in batches shorter than a slice of the scheduler, and its fastest
- * batch counts: what else the machine does must not lower the yardstick. */
+/* Rounds per second. Each thread works for `seconds` in batches shorter than a slice of the scheduler, and
+ * its fastest batch counts: what else the machine does must not lower the yardstick. */
 static void burn_once(void *context, size_t task, int worker) {
   enum { ROUNDS = 100000 };
   meter *m = context;

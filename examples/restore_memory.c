@@ -1,4 +1,5 @@
-/* restore_memory.c - restores a picture that a program has in memory, tells how far it is, and can stop on the way.
+/* restore_memory.c - restores a picture that a program has in memory, tells how far it is, and can stop on
+ * the way.
  *
  *   cc restore_memory.c -o restore_memory $(pkg-config --cflags --libs restormer)
  *   ./restore_memory weights/denoise.json <noisy.png >clean.png

@@ -30,7 +30,8 @@ static const char USAGE[] =
     "  --limit N       only N of the pictures, evenly spread\n"
     "  --float32-only  no runs in bf16, in int8 and in tiles\n"
     "\n"
-    "Exit status: 1 when clean pictures (sigma 0) come back with less than 45 dB on average, or a result in bf16\n"
+    "Exit status: 1 when clean pictures (sigma 0) come back with less than 45 dB on average, or a result in "
+    "bf16\n"
     "or int8 is less than 50 or 55 dB from that in float32; otherwise that of restormer-cli.\n";
 
 enum { MOST_INPUTS = 16, SHEET_ROWS = 4, EXIT_LIMIT_NOT_MET = 1 };
@@ -194,7 +195,8 @@ static void write_line(measurement *m, const char *name, size_t k, const char *m
   fprintf(m->csv, "%s,%s,%s,%.4f,%.5f\n", name, label(m->settings.inputs[k], text), mode, d->psnr, d->ssim);
 }
 
-/* Compares the result in `path` with the clean picture, and in other precisions with the one of float32, which is left in
+/* Compares the result in `path` with the clean picture, and in other precisions with the one of float32,
+ * which is left in
  * `*exact`. */
 static rst_status judge(measurement *m, const char *name, size_t k, run_mode mode, const char *path,
                         const rst_image *clean, rst_image **exact, rst_error *err) {
@@ -307,7 +309,8 @@ static void print_table(const measurement *m, size_t count) {
   snprintf(tiles, sizeof tiles, "tiles of %s", s->tile);
   printf("Pictures: %zu; means of PSNR (dB) and SSIM\n\n", count);
   printf("                   before          float32");
-  if (all) printf("%17s%17s%17s%23s%23s", "bf16", "int8", tiles, "bf16 against float32", "int8 against float32");
+  if (all)
+    printf("%17s%17s%17s%23s%23s", "bf16", "int8", tiles, "bf16 against float32", "int8 against float32");
   printf("\n              PSNR    SSIM");
   for (run_mode mode = 0; mode < modes_of(s); mode++) printf("     PSNR    SSIM");
   printf("%s\n", all ? "      mean PSNR  lowest      mean PSNR  lowest" : "");

@@ -60,10 +60,12 @@ typedef enum rst_sample {
 /* Bytes of one sample. */
 size_t rst_sample_size(rst_sample sample);
 
-/* A picture in memory: interleaved, rows from top to bottom without gaps, samples[(y * width + x) * channels + c]. */
+/* A picture in memory: interleaved, rows from top to bottom without gaps, samples[(y * width + x) * channels
+ * + c]. */
 typedef struct rst_image rst_image;
 
-/* 1 channel: grey, 2: grey + alpha, 3: RGB, 4: RGBA; the samples are 0. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
+/* 1 channel: grey, 2: grey + alpha, 3: RGB, 4: RGBA; the samples are 0. RST_ERROR_USAGE or RST_ERROR_MEMORY.
+ */
 rst_status rst_image_create(size_t width, size_t height, int channels, rst_sample sample, rst_image **image,
                             rst_error *err);
 void rst_image_free(rst_image *image); /* NULL is allowed */
@@ -100,7 +102,8 @@ const void *rst_image_metadata(const rst_image *image, rst_metadata kind, size_t
 /* Replaces them by a copy of `data`; size 0: by none. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
 rst_status rst_image_set_metadata(rst_image *image, rst_metadata kind, const void *data, size_t size,
                                   rst_error *err);
-/* Text i and its keyword (which may be NULL), both UTF-8; NULL: there is none. A JPEG's comment is "Comment". */
+/* Text i and its keyword (which may be NULL), both UTF-8; NULL: there is none. A JPEG's comment is "Comment".
+ */
 const char *rst_image_text(const rst_image *image, size_t i, const char **keyword);
 size_t rst_image_text_count(const rst_image *image);
 /* Keywords have 1 to 79 bytes. RST_ERROR_USAGE or RST_ERROR_MEMORY. */
@@ -112,14 +115,14 @@ rst_status rst_image_copy_metadata(const rst_image *from, rst_image *to, rst_err
 
 /* A format of picture files. Made by the library only: later versions may append members. */
 typedef struct rst_image_format {
-  const char *name;     /* "png", as options have it */
-  const char *title;    /* "PNG", as messages have it */
-  const char *endings;  /* with blanks between them, the usual one first: ".jpg .jpeg" */
-  bool reads, writes;   /* what this build can do; neither: the format was left out */
-  unsigned samples;     /* a bit 1 << RST_SAMPLE_... for each type that a file can hold */
-  size_t largest_side;  /* that can be written */
-  bool alpha;           /* can be written */
-  unsigned metadata;    /* a bit 1 << RST_METADATA_... for each kind that can be written */
+  const char *name;    /* "png", as options have it */
+  const char *title;   /* "PNG", as messages have it */
+  const char *endings; /* with blanks between them, the usual one first: ".jpg .jpeg" */
+  bool reads, writes;  /* what this build can do; neither: the format was left out */
+  unsigned samples;    /* a bit 1 << RST_SAMPLE_... for each type that a file can hold */
+  size_t largest_side; /* that can be written */
+  bool alpha;          /* can be written */
+  unsigned metadata;   /* a bit 1 << RST_METADATA_... for each kind that can be written */
 } rst_image_format;
 
 /* The formats that this library knows, in order; NULL after the last. */
@@ -135,14 +138,15 @@ typedef struct rst_image_read_options {
   uint64_t max_memory; /* bytes that the image and its decoder may hold, the file not counted; 0: no limit */
   void (*warning)(void *user, const char *message); /* one line for each fault that does no harm, and for what
                                                        is lost; may be NULL */
-  bool (*cancelled)(void *user); /* asked every now and then, true to stop; may be NULL */
-  void *user;                    /* passed to both */
-  bool sandbox; /* decode in a helper process that has given up all rights: where rst_sandbox_available, else without
-                   effect. A kernel that refuses is an error. */
+  bool (*cancelled)(void *user);                    /* asked every now and then, true to stop; may be NULL */
+  void *user;                                       /* passed to both */
+  bool sandbox; /* decode in a helper process that has given up all rights: where rst_sandbox_available, else
+                   without effect. A kernel that refuses is an error. */
 } rst_image_read_options;
 
-/* Whether this build can decode (pictures, checkpoints) in a helper process without rights: on Linux, with libseccomp. The helper is a fork
- * of the calling thread; it is waited for, and no signal of the process is used. */
+/* Whether this build can decode (pictures, checkpoints) in a helper process without rights: on Linux, with
+ * libseccomp. The helper is a fork of the calling thread; it is waited for, and no signal of the process is
+ * used. */
 bool rst_sandbox_available(void);
 
 static inline void rst_image_read_options_init(rst_image_read_options *options) {
@@ -150,10 +154,11 @@ static inline void rst_image_read_options_init(rst_image_read_options *options) 
   options->struct_size = sizeof *options;
 }
 
-/* Reads a picture file whose format is told by its content: PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits), PFM,
- * and TIFF, WebP, HEIC and AVIF where the library was built with them. 16-bit files give RST_SAMPLE_U16, PFM RST_SAMPLE_F32, all others RST_SAMPLE_U8. An orientation in EXIF is
- * applied to the pixels, and is 1 afterwards. Files that are damaged or cut off are refused, and pictures with a
- * side of more than 2^24. RST_ERROR_INPUT, RST_ERROR_MEMORY or RST_CANCELLED. */
+/* Reads a picture file whose format is told by its content: PNG, JPEG, BMP, TGA, PNM (P1..P6, 8 and 16 bits),
+ * PFM, and TIFF, WebP, HEIC and AVIF where the library was built with them. 16-bit files give RST_SAMPLE_U16,
+ * PFM RST_SAMPLE_F32, all others RST_SAMPLE_U8. An orientation in EXIF is applied to the pixels, and is 1
+ * afterwards. Files that are damaged or cut off are refused, and pictures with a side of more than 2^24.
+ * RST_ERROR_INPUT, RST_ERROR_MEMORY or RST_CANCELLED. */
 rst_status rst_image_read(const char *path, const rst_image_read_options *options, rst_image **image,
                           rst_error *err);
 /* The same from memory; `name` stands for the file in messages. */
@@ -163,9 +168,9 @@ rst_status rst_image_decode(const char *name, const void *data, size_t size,
 typedef struct rst_image_write_options {
   size_t struct_size; /* set by rst_image_write_options_init */
   const char *format; /* rst_image_format.name; NULL: by the path's ending */
-  int depth;          /* bits of a sample, 8, 16 or (float) 32; 0: 8 for such images, else 16 where the format can */
-  int quality;        /* of JPEG and WebP, 1 to 100 (a WebP without loss); 0: 95 */
-  bool strip;         /* no metadata are written */
+  int depth;   /* bits of a sample, 8, 16 or (float) 32; 0: 8 for such images, else 16 where the format can */
+  int quality; /* of JPEG and WebP, 1 to 100 (a WebP without loss); 0: 95 */
+  bool strip;  /* no metadata are written */
   uint8_t background[3]; /* RGB, under what is transparent, where the format has no alpha; default: white */
   void (*warning)(void *user, const char *message); /* as above */
   bool (*cancelled)(void *user);
@@ -178,8 +183,8 @@ static inline void rst_image_write_options_init(rst_image_write_options *options
   options->struct_size = sizeof *options;
 }
 
-/* The format that a path and options (NULL: defaults) ask for, which this build can write. RST_ERROR_USAGE when
- * there is none, or the options do not fit it. */
+/* The format that a path and options (NULL: defaults) ask for, which this build can write. RST_ERROR_USAGE
+ * when there is none, or the options do not fit it. */
 rst_status rst_image_output_format(const char *path, const rst_image_write_options *options,
                                    const rst_image_format **format, rst_error *err);
 /* The sample type to compute in for such a file, from an input of type `input`: as exact as it can hold. */
@@ -190,14 +195,14 @@ rst_sample rst_image_output_sample(const rst_image_format *format, const rst_ima
 rst_status rst_image_check_output(const char *path, const rst_image_write_options *options, size_t width,
                                   size_t height, int channels, rst_error *err);
 
-/* Finds out whether `path` could be written, as far as that is possible without doing it: before a long run, that
- * is. "-" is standard output. Leaves nothing behind. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
+/* Finds out whether `path` could be written, as far as that is possible without doing it: before a long run,
+ * that is. "-" is standard output. Leaves nothing behind. RST_ERROR_OUTPUT or RST_ERROR_MEMORY. */
 rst_status rst_output_check(const char *path, rst_error *err);
 
-/* Writes. Samples are clamped, scaled and rounded to what the file holds; PFM holds F32 and the others scaled to
- * 0..1. Without alpha in the format, the picture is put on the background. The file appears whole or not at all:
- * it is written beside `path` and renamed.
- * RST_ERROR_OUTPUT, RST_ERROR_USAGE, RST_ERROR_MEMORY or RST_CANCELLED. */
+/* Writes. Samples are clamped, scaled and rounded to what the file holds; PFM holds F32 and the others scaled
+ * to 0..1. Without alpha in the format, the picture is put on the background. The file appears whole or not
+ * at all: it is written beside `path` and renamed. RST_ERROR_OUTPUT, RST_ERROR_USAGE, RST_ERROR_MEMORY or
+ * RST_CANCELLED. */
 rst_status rst_image_write(const char *path, const rst_image *image, const rst_image_write_options *given,
                            rst_error *err);
 /* The same into memory, to be freed with rst_free; given->format is needed. */
@@ -214,7 +219,7 @@ typedef struct rst_difference {
 /* Compares the two pictures' samples, alpha included in max_difference only. Sizes and channels must be
  * equal, else RST_ERROR_INPUT. SSIM is NAN where a side is shorter than the window. */
 rst_status rst_image_compare(const rst_image *a, const rst_image *b, rst_difference *difference,
-                               rst_error *err);
+                             rst_error *err);
 
 /* ---- Memory -------------------------------------------------------------------------------- */
 
@@ -234,15 +239,16 @@ uint64_t rst_budget_used(const rst_budget *budget);
 bool rst_budget_take(rst_budget *budget, uint64_t bytes);
 void rst_budget_give(rst_budget *budget, uint64_t bytes);
 
-/* Counts the image's samples from now until it is freed; once for each image. RST_ERROR_MEMORY when they do not
- * fit. NULL: they count nowhere any more. */
+/* Counts the image's samples from now until it is freed; once for each image. RST_ERROR_MEMORY when they do
+ * not fit. NULL: they count nowhere any more. */
 rst_status rst_image_count(rst_image *image, rst_budget *budget, rst_error *err);
 
 /* ---- Weights ------------------------------------------------------------------------------- */
 
-/* A prompt of PromptIR (Potlapalli et al., NeurIPS 2023): `length` learnt components of `dim` channels and `size` x
- * `size` pixels, mixed as the mean of a level's map says, and resized to it. It stands where the level is done, before
- * it is upsampled: the map and the prompt side by side go through one block, and then to out_channels. */
+/* A prompt of PromptIR (Potlapalli et al., NeurIPS 2023): `length` learnt components of `dim` channels and
+ * `size` x `size` pixels, mixed as the mean of a level's map says, and resized to it. It stands where the
+ * level is done, before it is upsampled: the map and the prompt side by side go through one block, and then
+ * to out_channels. */
 typedef struct rst_prompt {
   int length; /* 0: no prompt */
   int dim, size;
@@ -259,14 +265,14 @@ typedef struct rst_architecture {
   int levels;                     /* 1..RST_MAX_LEVELS; the last one is `latent` */
   int num_blocks[RST_MAX_LEVELS]; /* encoder and decoder of a level have the same number */
   int num_refinement_blocks;
-  int heads[RST_MAX_LEVELS];      /* decoder level 0 and refinement: heads[0] */
-  int ffn_hidden[RST_MAX_LEVELS]; /* hidden width of the GDFN at width dim * 2^l */
-  bool attention[RST_MAX_LEVELS]; /* false: blocks of this level are x + ffn(norm2(x)) only;
-                                     decoder level 0 and refinement: attention[0] */
-  bool bias;                      /* convolutions have biases */
-  bool norm_bias;                 /* layer norm WithBias (true) or BiasFree */
-  bool dual_pixel;                /* skip_conv of the patch embedding before the output */
-  bool residual;                  /* the input picture is added to the output */
+  int heads[RST_MAX_LEVELS];          /* decoder level 0 and refinement: heads[0] */
+  int ffn_hidden[RST_MAX_LEVELS];     /* hidden width of the GDFN at width dim * 2^l */
+  bool attention[RST_MAX_LEVELS];     /* false: blocks of this level are x + ffn(norm2(x)) only;
+                                         decoder level 0 and refinement: attention[0] */
+  bool bias;                          /* convolutions have biases */
+  bool norm_bias;                     /* layer norm WithBias (true) or BiasFree */
+  bool dual_pixel;                    /* skip_conv of the patch embedding before the output */
+  bool residual;                      /* the input picture is added to the output */
   rst_prompt prompts[RST_MAX_LEVELS]; /* of the levels below level 0, which has none */
 } rst_architecture;
 
@@ -427,12 +433,13 @@ typedef enum rst_blend {
 
 /* What a run will take. */
 typedef struct rst_plan {
-  size_t struct_size;     /* set by rst_plan_init */
-  uint64_t weight_bytes;  /* packed weights */
-  uint64_t working_bytes; /* maps and buffers at their peak; in tiled runs, float pictures of the result, too */
-  uint64_t bytes;         /* both */
-  size_t tile, overlap;   /* tile == 0: the whole picture at once */
-  size_t tiles;           /* number of them, 1 for the whole picture */
+  size_t struct_size;    /* set by rst_plan_init */
+  uint64_t weight_bytes; /* packed weights */
+  uint64_t
+      working_bytes;    /* maps and buffers at their peak; in tiled runs, float pictures of the result, too */
+  uint64_t bytes;       /* both */
+  size_t tile, overlap; /* tile == 0: the whole picture at once */
+  size_t tiles;         /* number of them, 1 for the whole picture */
 } rst_plan;
 
 static inline void rst_plan_init(rst_plan *plan) {
@@ -445,26 +452,27 @@ typedef void (*rst_planned)(void *user, const rst_plan *plan);
 
 typedef struct rst_session_options {
   size_t struct_size; /* set by rst_session_options_init */
-  int threads; /* 0: as many as the process may use; the result does not depend on it (with a budget, up to 16:
-                  more of them need more memory, which may make it choose smaller tiles). Where the system does
-                  not give as many, a run does with fewer. */
+  int threads; /* 0: as many as the process may use; the result does not depend on it (with a budget, up to
+                  16: more of them need more memory, which may make it choose smaller tiles). Where the system
+                  does not give as many, a run does with fewer. */
 
   /* Test-time local statistics (TLC, arXiv 2112.04491): attention's q k^T over overlapping windows of this
    * many pixels instead of the whole picture. 0: off. Else at least 2^(levels - 1). */
   size_t window;
 
-  /* What the session takes counts in the budget. A picture for which it leaves too little, with 16 threads, is
-   * run in tiles as large as fit. NULL: no limit. */
+  /* What the session takes counts in the budget. A picture for which it leaves too little, with 16 threads,
+   * is run in tiles as large as fit. NULL: no limit. */
   rst_budget *budget;
 
   /* Side of tiles in pixels, a multiple of 2^(levels - 1). 0: the whole picture at once, or what the
    * budget asks for. Attention is global, so tiles change the result. */
   size_t tile;
-  size_t overlap; /* of neighbouring tiles, pixels, at most tile - 2^(levels - 1); with tile == 0 it is chosen */
+  size_t
+      overlap; /* of neighbouring tiles, pixels, at most tile - 2^(levels - 1); with tile == 0 it is chosen */
   rst_blend blend;
 
-  rst_progress progress;     /* called from the thread that runs, at least every fifth of a second; may be NULL */
-  void *user;                /* passed to progress */
+  rst_progress progress; /* called from the thread that runs, at least every fifth of a second; may be NULL */
+  void *user;            /* passed to progress */
   rst_stage_done stage_done; /* may be NULL; of every tile in tiled runs */
   void *stage_user;          /* passed to stage_done */
   rst_planned planned;       /* of rst_session_restore and rst_restore_image; may be NULL */
@@ -495,9 +503,9 @@ typedef struct rst_pixels {
   ptrdiff_t row_stride, column_stride, channel_stride;
 } rst_pixels;
 
-/* Runs of one model over pictures of one size: planned once, in memory that the session keeps, by threads that it
- * keeps. For one thread at a time. A child after fork may go on with a session that was not running, and gets
- * threads of its own. */
+/* Runs of one model over pictures of one size: planned once, in memory that the session keeps, by threads
+ * that it keeps. For one thread at a time. A child after fork may go on with a session that was not running,
+ * and gets threads of its own. */
 typedef struct rst_session rst_session;
 
 /* 0 x 0: the size comes with rst_session_resize or rst_session_restore. `options` may be NULL; what they and
@@ -515,9 +523,9 @@ void rst_session_plan(const rst_session *session, rst_plan *plan);
 
 /* Runs the network over a picture of the session's size. `input` has the model's in_channels (a dual-pixel
  * model: left RGB, right RGB), `output` its out_channels and the same size. F32 output is neither clamped nor
- * rounded, integers are both. The output may be the very samples of the input (same address, strides and type)
- * but must not share only some with it. RST_ERROR_USAGE (shapes do not fit), RST_ERROR_NUMBERS (the result has
- * samples that are not finite) or RST_CANCELLED; the output's samples are unspecified then. */
+ * rounded, integers are both. The output may be the very samples of the input (same address, strides and
+ * type) but must not share only some with it. RST_ERROR_USAGE (shapes do not fit), RST_ERROR_NUMBERS (the
+ * result has samples that are not finite) or RST_CANCELLED; the output's samples are unspecified then. */
 rst_status rst_session_run(rst_session *session, const rst_pixels *input, const rst_pixels *output,
                            rst_error *err);
 
@@ -527,12 +535,12 @@ rst_status rst_restore(const rst_model *model, const rst_pixels *input, const rs
 
 /* Restores a picture as a user expects: a grey picture on an RGB model runs as three equal channels and
  * comes back grey; a colour picture on a grey model runs channel by channel; alpha is carried over
- * untouched, and colours that it hides altogether do not count. `right` is the second view of a dual-pixel model,
- * else NULL. `output` is created, has
- * size, channels and metadata of `input` (but grey or RGB, when the model makes one of the other), and the sample type
- * given; it counts in the session's budget. The session is resized when it has another size. Besides what
- * rst_session_resize and rst_session_run return, RST_ERROR_INPUT for a picture with samples that are not finite,
- * and RST_ERROR_USAGE for a model of other channels than pictures have. */
+ * untouched, and colours that it hides altogether do not count. `right` is the second view of a dual-pixel
+ * model, else NULL. `output` is created, has size, channels and metadata of `input` (but grey or RGB, when
+ * the model makes one of the other), and the sample type given; it counts in the session's budget. The
+ * session is resized when it has another size. Besides what rst_session_resize and rst_session_run return,
+ * RST_ERROR_INPUT for a picture with samples that are not finite, and RST_ERROR_USAGE for a model of other
+ * channels than pictures have. */
 rst_status rst_session_restore(rst_session *session, const rst_image *input, const rst_image *right,
                                rst_sample output_sample, rst_image **output, rst_error *err);
 

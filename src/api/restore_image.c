@@ -57,8 +57,8 @@ static bool is_picture(int channels) {
   return channels == 1 || channels == 3;
 }
 
-static rst_status check_fit(const rst_architecture *a, const rst_image *input, const rst_image *right,
-                            fit *p, rst_error *err) {
+static rst_status check_fit(const rst_architecture *a, const rst_image *input, const rst_image *right, fit *p,
+                            rst_error *err) {
   *p = fit_of(a, input->channels);
   if (p->view_channels * p->views != a->in_channels || !is_picture(p->view_channels) ||
       !is_picture(p->results) || (p->views == 2 && p->results != p->view_channels))
@@ -67,7 +67,8 @@ static rst_status check_fit(const rst_architecture *a, const rst_image *input, c
                     "a program that fills the channels itself, with rst_restore, can run this model",
                     a->out_channels, a->in_channels);
   if (p->results != p->view_channels && p->colors > p->view_channels)
-    return rst_fail(err, RST_ERROR_USAGE, "the model makes colour of grey, and the picture has colour already");
+    return rst_fail(err, RST_ERROR_USAGE,
+                    "the model makes colour of grey, and the picture has colour already");
   if (right == NULL && p->views == 2)
     return rst_fail(err, RST_ERROR_USAGE, "the model needs the right view of a dual-pixel picture");
   if (right != NULL && p->views == 1)
@@ -191,7 +192,8 @@ static rst_status run_with_buffers(rst_session *session, const fit *p, const rst
                                    const rst_image *right, rst_image *output, rst_error *err) {
   const bool hidden = rst_image_has_hidden(input);
   const size_t pixels = input->width * input->height,
-               filled_pixel = hidden ? (size_t)input->channels * rst_sample_size(input->sample) + sizeof(uint32_t) : 0,
+               filled_pixel =
+                   hidden ? (size_t)input->channels * rst_sample_size(input->sample) + sizeof(uint32_t) : 0,
                bytes = pixels * (views_pixel(p) + results_pixel(p) + filled_pixel);
   rst_budget *budget = rst_session_budget(session);
   rst_status status = rst_budget_claim(budget, bytes, "the restored picture", err);
@@ -220,7 +222,8 @@ rst_status rst_session_restore(rst_session *session, const rst_image *input, con
   *output = NULL;
   rst_status status = check_picture(input, right == NULL ? "input" : "left", err);
   if (status == RST_OK && right != NULL) status = check_picture(right, "right", err);
-  if (status == RST_OK) status = check_fit(rst_model_architecture(rst_session_model(session)), input, right, &p, err);
+  if (status == RST_OK)
+    status = check_fit(rst_model_architecture(rst_session_model(session)), input, right, &p, err);
   if (status != RST_OK) return status;
   rst_session_make_room(session, input->width, input->height);
   const int channels = p.result_colors + rst_has_alpha(input->channels);

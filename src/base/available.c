@@ -12,7 +12,8 @@ static uint64_t least(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
-/* The number that follows `key` at the beginning of a line of root + path + name; UINT64_MAX where there is none
+/* The number that follows `key` at the beginning of a line of root + path + name; UINT64_MAX where there is
+ * none
  * ("max" is none, too). */
 static uint64_t read_number(const char *root, const char *path, const char *name, const char *key) {
   char file[PATH_SIZE], line[LINE_SIZE];
@@ -32,10 +33,12 @@ static uint64_t read_number(const char *root, const char *path, const char *name
 
 /* ---- Control groups -------------------------------------------------------------------------------- */
 
-/* Names of the files of a version. Cached files that nobody has used lately count as a group's use, but make way. */
+/* Names of the files of a version. Cached files that nobody has used lately count as a group's use, but make
+ * way. */
 typedef struct version {
   const char *mount;
-  const char *limits[2], *used, *cached; /* limits: hard, and where the kernel begins to slow processes down */
+  const char *limits[2], *used,
+      *cached; /* limits: hard, and where the kernel begins to slow processes down */
 } version;
 
 static const version VERSION_1 = {
@@ -61,8 +64,8 @@ static uint64_t group_leaves(const char *root, const version *v, const char *fol
   return limit > held ? limit - held : 0;
 }
 
-/* The least that the group of that path and those above it leave. Inside a container the path may be the host's,
- * which is not there; the container's own group is then what is mounted. */
+/* The least that the group of that path and those above it leave. Inside a container the path may be the
+ * host's, which is not there; the container's own group is then what is mounted. */
 static uint64_t groups_leave(const char *root, const version *v, const char *path) {
   char folder[PATH_SIZE];
   const size_t mount = strlen(v->mount);
@@ -115,7 +118,8 @@ static uint64_t addresses_left(const char *root) {
 }
 
 uint64_t rst_available_memory(const char *root) {
-  const uint64_t memory = least(machine_leaves(root), all_groups_leave(root)), addresses = addresses_left(root);
+  const uint64_t memory = least(machine_leaves(root), all_groups_leave(root)),
+                 addresses = addresses_left(root);
   return least(memory == UINT64_MAX ? memory : memory - memory / 8,
                addresses == UINT64_MAX ? addresses : addresses - addresses / 4);
 }

@@ -31,8 +31,8 @@ static inline size_t rst_min(size_t a, size_t b) {
 void *rst_alloc(size_t count, size_t size);
 void *rst_alloc_zeroed(size_t count, size_t size);
 
-/* Hands out pieces of one block of memory, one after the other, aligned to 64 bytes. While `base` is NULL, pieces are
- * NULL and only counted; `used` is SIZE_MAX when they do not fit. */
+/* Hands out pieces of one block of memory, one after the other, aligned to 64 bytes. While `base` is NULL,
+ * pieces are NULL and only counted; `used` is SIZE_MAX when they do not fit. */
 typedef struct rst_place {
   uint8_t *base; /* aligned */
   size_t used;   /* bytes */

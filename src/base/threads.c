@@ -12,8 +12,8 @@
 
 enum {
   MAX_THREADS = 1024,
-  SPINS = 2000,            /* some tens of microseconds: longer than what lies between two jobs of a run */
-  STACK_BYTES = 1 << 20,   /* tasks need little; the default may be 8 MiB of address space, or 128 KiB */
+  SPINS = 2000,          /* some tens of microseconds: longer than what lies between two jobs of a run */
+  STACK_BYTES = 1 << 20, /* tasks need little; the default may be 8 MiB of address space, or 128 KiB */
   POLL_NANOSECONDS = 50000000
 };
 

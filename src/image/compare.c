@@ -52,8 +52,7 @@ static double get_normalised(const plane *p, size_t x, size_t y) {
 
 /* ---- Largest difference and PSNR ----------------------------------------------------------- */
 
-static void compare_samples(const rst_image *a, const rst_image *b, rst_sample common,
-                            rst_difference *d) {
+static void compare_samples(const rst_image *a, const rst_image *b, rst_sample common, rst_difference *d) {
   int channels = a->channels, colors = rst_color_channels(channels);
   size_t pixels = a->width * a->height;
   double largest = 0, squares = 0;
@@ -135,8 +134,8 @@ static double plane_ssim(const plane *a, const plane *b, const double window[WIN
   return sum / (double)n / (double)(height - WINDOW + 1);
 }
 
-static rst_status compare_structure(const rst_image *a, const rst_image *b, rst_sample common,
-                                    double *ssim, rst_error *err) {
+static rst_status compare_structure(const rst_image *a, const rst_image *b, rst_sample common, double *ssim,
+                                    rst_error *err) {
   double window[WINDOW];
   int colors = rst_color_channels(a->channels);
   *ssim = (double)NAN;
@@ -159,7 +158,7 @@ static rst_status compare_structure(const rst_image *a, const rst_image *b, rst_
 }
 
 rst_status rst_image_compare(const rst_image *a, const rst_image *b, rst_difference *difference,
-                               rst_error *err) {
+                             rst_error *err) {
   *difference = (rst_difference){0};
   if (a->width != b->width || a->height != b->height)
     return rst_fail(err, RST_ERROR_INPUT, "the sizes differ: %zu x %zu and %zu x %zu", a->width, a->height,

@@ -1,5 +1,6 @@
-/* The orientation in EXIF: cameras store pictures as the sensor lay and say how to turn them. (Exif 2.32, TIFF 6.0:
- * a header of byte order, 42 and the first directory's place; entries of 12 bytes: tag, type, count, value.) */
+/* The orientation in EXIF: cameras store pictures as the sensor lay and say how to turn them. (Exif 2.32,
+ * TIFF 6.0: a header of byte order, 42 and the first directory's place; entries of 12 bytes: tag, type,
+ * count, value.) */
 #include <string.h>
 
 #include "base/memory.h"
@@ -39,8 +40,8 @@ void rst_exif_reset_orientation(uint8_t *data, size_t size) {
   data[at + 1] = big ? 1 : 0;
 }
 
-/* Orientation o shows at (x, y) what is stored at: 2 mirrored, 3 turned by half, 4 upside down, and with the axes
- * swapped 5 plain, 6 a quarter clockwise, 7 both mirrored, 8 a quarter back. */
+/* Orientation o shows at (x, y) what is stored at: 2 mirrored, 3 turned by half, 4 upside down, and with the
+ * axes swapped 5 plain, 6 a quarter clockwise, 7 both mirrored, 8 a quarter back. */
 static const struct {
   bool swapped, from_right, from_bottom; /* of the stored picture */
 } orientations[9] = {{0},

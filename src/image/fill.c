@@ -1,5 +1,5 @@
-/* Colours under full transparency: nobody has seen them, and they may be anything (often black), but a network would
- * let them bleed into what is seen. */
+/* Colours under full transparency: nobody has seen them, and they may be anything (often black), but a
+ * network would let them bleed into what is seen. */
 #include <string.h>
 
 #include "base/memory.h"

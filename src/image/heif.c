@@ -1,7 +1,8 @@
-/* AVIF and HEIC, reading, on libheif: the primary picture, turned as the file says, 8 bits or (of 10 and 12) 16.
+/* AVIF and HEIC, reading, on libheif: the primary picture, turned as the file says, 8 bits or (of 10 and
+ * 12) 16.
  *
- * libheif brings the decoders of several video codecs with it, which would cost every run 4.5 MB and a third more files
- * to open. So it is loaded by the first file that needs it. */
+ * libheif brings the decoders of several video codecs with it, which would cost every run 4.5 MB and a third
+ * more files to open. So it is loaded by the first file that needs it. */
 #include <dlfcn.h>
 #include <string.h>
 
@@ -17,28 +18,28 @@
 #define LIBRARY "libheif.so.1"
 #endif
 
-#define CALLS(X) \
-  X(heif_context_alloc) \
-  X(heif_context_free) \
-  X(heif_context_get_primary_image_handle) \
-  X(heif_context_read_from_memory_without_copy) \
-  X(heif_decode_image) \
-  X(heif_image_get_height) \
-  X(heif_image_get_plane_readonly) \
-  X(heif_image_get_width) \
-  X(heif_image_handle_get_color_profile_type) \
-  X(heif_image_handle_get_height) \
+#define CALLS(X)                                      \
+  X(heif_context_alloc)                               \
+  X(heif_context_free)                                \
+  X(heif_context_get_primary_image_handle)            \
+  X(heif_context_read_from_memory_without_copy)       \
+  X(heif_decode_image)                                \
+  X(heif_image_get_height)                            \
+  X(heif_image_get_plane_readonly)                    \
+  X(heif_image_get_width)                             \
+  X(heif_image_handle_get_color_profile_type)         \
+  X(heif_image_handle_get_height)                     \
   X(heif_image_handle_get_list_of_metadata_block_IDs) \
-  X(heif_image_handle_get_luma_bits_per_pixel) \
-  X(heif_image_handle_get_metadata) \
-  X(heif_image_handle_get_metadata_size) \
-  X(heif_image_handle_get_nclx_color_profile) \
-  X(heif_image_handle_get_raw_color_profile) \
-  X(heif_image_handle_get_raw_color_profile_size) \
-  X(heif_image_handle_get_width) \
-  X(heif_image_handle_has_alpha_channel) \
-  X(heif_image_handle_release) \
-  X(heif_image_release) \
+  X(heif_image_handle_get_luma_bits_per_pixel)        \
+  X(heif_image_handle_get_metadata)                   \
+  X(heif_image_handle_get_metadata_size)              \
+  X(heif_image_handle_get_nclx_color_profile)         \
+  X(heif_image_handle_get_raw_color_profile)          \
+  X(heif_image_handle_get_raw_color_profile_size)     \
+  X(heif_image_handle_get_width)                      \
+  X(heif_image_handle_has_alpha_channel)              \
+  X(heif_image_handle_release)                        \
+  X(heif_image_release)                               \
   X(heif_nclx_color_profile_free)
 
 enum { EXIF_OFFSET = 4 /* bytes that say where, behind them, the TIFF structure begins */ };
@@ -53,7 +54,7 @@ typedef struct library {
 static bool load(library *l) {
   void *file = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
   if (file == NULL) return false;
-#define LOAD(name) \
+#define LOAD(name)                                  \
   l->name = (__typeof__(name) *)dlsym(file, #name); \
   if (l->name == NULL) return false;
   CALLS(LOAD)
@@ -76,7 +77,8 @@ static void read_profile(const library *heif, const struct heif_image_handle *ha
   const enum heif_color_profile_type type = heif->heif_image_handle_get_color_profile_type(handle);
   if (type == heif_color_profile_type_nclx) {
     struct heif_color_profile_nclx *nclx = NULL;
-    if (heif->heif_image_handle_get_nclx_color_profile(handle, &nclx).code != heif_error_Ok || nclx == NULL) return;
+    if (heif->heif_image_handle_get_nclx_color_profile(handle, &nclx).code != heif_error_Ok || nclx == NULL)
+      return;
     /* The pixels are RGB, full range, by now. */
     const uint8_t cicp[4] = {(uint8_t)nclx->color_primaries, (uint8_t)nclx->transfer_characteristics, 0, 1};
     rst_image_set_metadata(image, RST_METADATA_CICP, cicp, sizeof cicp, NULL);
@@ -120,8 +122,8 @@ static void copy_row(const uint8_t *from, int bits, size_t count, rst_sample sam
   }
 }
 
-static rst_status decode(const library *heif, const rst_source *source, const struct heif_image_handle *handle,
-                         rst_image *image) {
+static rst_status decode(const library *heif, const rst_source *source,
+                         const struct heif_image_handle *handle, rst_image *image) {
   const int bits = heif->heif_image_handle_get_luma_bits_per_pixel(handle);
   const bool alpha = heif->heif_image_handle_has_alpha_channel(handle), wide = bits > 8;
   const int channels = alpha ? 4 : 3;
@@ -131,26 +133,31 @@ static rst_status decode(const library *heif, const rst_source *source, const st
       {heif_chroma_interleaved_RGB, heif_chroma_interleaved_RGBA},
       {little ? heif_chroma_interleaved_RRGGBB_LE : heif_chroma_interleaved_RRGGBB_BE,
        little ? heif_chroma_interleaved_RRGGBBAA_LE : heif_chroma_interleaved_RRGGBBAA_BE}};
-  const int width = heif->heif_image_handle_get_width(handle), height = heif->heif_image_handle_get_height(handle);
+  const int width = heif->heif_image_handle_get_width(handle),
+            height = heif->heif_image_handle_get_height(handle);
   if (width < 0 || height < 0) return rst_source_fail(source, "HEIF: bad size");
   rst_status status = rst_source_check_size(source, "HEIF", (size_t)width, (size_t)height);
   /* The decoder's planes, the library's RGB, and ours. */
   const uint64_t sample = wide ? 2 : 1;
   if (status == RST_OK)
-    status = rst_source_check_memory(source, (uint64_t)width * (uint64_t)height * sample * 3 * (unsigned)channels);
+    status =
+        rst_source_check_memory(source, (uint64_t)width * (uint64_t)height * sample * 3 * (unsigned)channels);
   if (status != RST_OK) return status;
   struct heif_image *decoded = NULL;
-  struct heif_error error = heif->heif_decode_image(handle, &decoded, heif_colorspace_RGB, forms[wide][alpha], NULL);
+  struct heif_error error =
+      heif->heif_decode_image(handle, &decoded, heif_colorspace_RGB, forms[wide][alpha], NULL);
   if (error.code != heif_error_Ok) return fail_decoding(source, error);
   int stride = 0;
   const uint8_t *plane = heif->heif_image_get_plane_readonly(decoded, heif_channel_interleaved, &stride);
   const size_t w = (size_t)heif->heif_image_get_width(decoded, heif_channel_interleaved),
                h = (size_t)heif->heif_image_get_height(decoded, heif_channel_interleaved);
   status = plane == NULL ? rst_source_fail(source, "HEIF: no pixels")
-                         : rst_source_allocate(source, "HEIF", w, h, channels, wide ? RST_SAMPLE_U16 : RST_SAMPLE_U8, image);
+                         : rst_source_allocate(source, "HEIF", w, h, channels,
+                                               wide ? RST_SAMPLE_U16 : RST_SAMPLE_U8, image);
   const size_t row = w * (size_t)channels;
   for (size_t y = 0; status == RST_OK && y < h; y++)
-    copy_row(plane + y * (size_t)stride, bits, row, image->sample, (uint8_t *)image->samples + y * row * sample);
+    copy_row(plane + y * (size_t)stride, bits, row, image->sample,
+             (uint8_t *)image->samples + y * row * sample);
   heif->heif_image_release(decoded);
   return status;
 }
@@ -158,11 +165,13 @@ static rst_status decode(const library *heif, const rst_source *source, const st
 rst_status rst_heif_read(const rst_source *source, rst_image *image) {
   library loaded;
   const library *heif = &loaded;
-  if (!load(&loaded)) return rst_source_fail(source, "HEIF: " LIBRARY " is not there, or too old; it is needed to read this");
+  if (!load(&loaded))
+    return rst_source_fail(source, "HEIF: " LIBRARY " is not there, or too old; it is needed to read this");
   struct heif_context *context = heif->heif_context_alloc();
   struct heif_image_handle *handle = NULL;
   if (context == NULL) return rst_fail_memory(source->err, source->path);
-  struct heif_error error = heif->heif_context_read_from_memory_without_copy(context, source->data, source->size, NULL);
+  struct heif_error error =
+      heif->heif_context_read_from_memory_without_copy(context, source->data, source->size, NULL);
   if (error.code == heif_error_Ok) error = heif->heif_context_get_primary_image_handle(context, &handle);
   rst_status status = error.code == heif_error_Ok ? RST_OK : fail_decoding(source, error);
   if (status == RST_OK && rst_source_cancelled(source)) status = rst_source_stopped(source);

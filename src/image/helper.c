@@ -29,10 +29,11 @@ static rst_status send_image(const rst_image *image, const char *name, rst_sandb
   errno = 0;
   void *samples = rst_sandbox_share(sandbox, bytes);
   if (samples == NULL && errno == EFBIG)
-    return rst_fail(err, RST_ERROR_MEMORY,
-                    "%s: its decoder may not share %zu bytes (a limit on the size of files); --no-sandbox does "
-                    "without",
-                    name, bytes);
+    return rst_fail(
+        err, RST_ERROR_MEMORY,
+        "%s: its decoder may not share %zu bytes (a limit on the size of files); --no-sandbox does "
+        "without",
+        name, bytes);
   if (samples == NULL) return rst_fail_memory(err, name);
   memcpy(samples, image->samples, bytes);
   const layout l = {image->width, image->height, image->channels, (int32_t)image->sample};

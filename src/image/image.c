@@ -37,8 +37,8 @@ rst_status rst_image_create(size_t width, size_t height, int channels, rst_sampl
   *image = NULL;
   bool known = sample == RST_SAMPLE_U8 || sample == RST_SAMPLE_U16 || sample == RST_SAMPLE_F32;
   if (width == 0 || height == 0 || channels < 1 || channels > 4 || !known)
-    return rst_fail(err, RST_ERROR_USAGE, "an image of %zu x %zu pixels, %d channels and sample type %d", width,
-                    height, channels, (int)sample);
+    return rst_fail(err, RST_ERROR_USAGE, "an image of %zu x %zu pixels, %d channels and sample type %d",
+                    width, height, channels, (int)sample);
   *image = rst_image_make(width, height, channels, sample);
   if (*image == NULL) return rst_fail_memory(err, "an image");
   memset((*image)->samples, 0, width * height * (size_t)channels * rst_sample_size(sample));

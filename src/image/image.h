@@ -27,7 +27,7 @@ struct rst_image {
   size_t text_count;
   size_t metadata_bytes; /* of all of them */
   bool metadata_lost;    /* there was no memory for some */
-  rst_budget *budget; /* that the samples count in, or NULL */
+  rst_budget *budget;    /* that the samples count in, or NULL */
 };
 
 /* An image whose samples are not initialised; NULL: no memory. The arguments are in order. */
@@ -40,8 +40,8 @@ void rst_image_clear(rst_image *image);
 enum { RST_KEYWORD_SIZE = 80 };
 
 unsigned rst_image_metadata_kinds(const rst_image *image); /* a bit for each kind that is there */
-/* Memory for what becomes metadata of the image. NULL: there is none, which is an error of whoever reads the image, once
- * for all of it (rst_source_read). */
+/* Memory for what becomes metadata of the image. NULL: there is none, which is an error of whoever reads the
+ * image, once for all of it (rst_source_read). */
 void *rst_image_metadata_alloc(rst_image *image, size_t size);
 void rst_image_clear_metadata(rst_image *image);
 
@@ -51,13 +51,13 @@ void rst_exif_reset_orientation(uint8_t *data, size_t size);
 /* Turns the pixels to show as orientation 1 what they have shown in that one. False: no memory. */
 bool rst_image_orient(rst_image *image, int orientation);
 
-/* Whether there are pixels of alpha 0; and a copy, without metadata, in which these have the colours of the nearest
- * others (NULL: no memory). */
+/* Whether there are pixels of alpha 0; and a copy, without metadata, in which these have the colours of the
+ * nearest others (NULL: no memory). */
 bool rst_image_has_hidden(const rst_image *image);
 rst_image *rst_image_fill_hidden(const rst_image *image);
 
-/* The largest picture that is read, in pixels (by default) and per side: a few bytes of a hostile file can ask
- * for any amount of memory. */
+/* The largest picture that is read, in pixels (by default) and per side: a few bytes of a hostile file can
+ * ask for any amount of memory. */
 #define RST_MAX_PIXELS ((size_t)1 << 30)
 #define RST_MAX_SIDE ((size_t)1 << 24)
 
@@ -73,7 +73,8 @@ typedef struct rst_source {
 } rst_source;
 
 /* RST_ERROR_INPUT with `PATH: message`. A macro for the reason that rst_fail is one. */
-#define rst_source_fail(source, ...) (rst_source_complain(source, __VA_ARGS__), rst_error_status(RST_ERROR_INPUT))
+#define rst_source_fail(source, ...) \
+  (rst_source_complain(source, __VA_ARGS__), rst_error_status(RST_ERROR_INPUT))
 void rst_source_complain(const rst_source *source, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -84,7 +85,8 @@ void rst_source_warn(const rst_source *source, const char *format, ...) __attrib
 bool rst_source_cancelled(const rst_source *source);
 rst_status rst_source_stopped(const rst_source *source);
 
-/* Fails when the file's picture has no pixels or more than the limits allow; `format` is "PNG" and the like. */
+/* Fails when the file's picture has no pixels or more than the limits allow; `format` is "PNG" and the like.
+ */
 rst_status rst_source_check_size(const rst_source *source, const char *format, size_t width, size_t height);
 
 /* Fails when the caller's limit does not allow so many bytes, of the image and its decoder together. */
@@ -97,8 +99,8 @@ rst_status rst_source_allocate(const rst_source *source, const char *format, siz
 /* Pixels that the picture may have. */
 size_t rst_source_most_pixels(const rst_source *source);
 
-/* Reads whatever it is: here, or in a helper process without rights (where rst_sandbox_available). *image is empty
- * before, and is cleared by the caller when they fail. */
+/* Reads whatever it is: here, or in a helper process without rights (where rst_sandbox_available). *image is
+ * empty before, and is cleared by the caller when they fail. */
 rst_status rst_source_read(const rst_source *source, rst_image *image);
 rst_status rst_source_read_isolated(const rst_source *source, rst_image *image);
 
@@ -135,12 +137,12 @@ static inline uint32_t rst_le32(const uint8_t *p) {
 
 /* Where an encoded picture goes: a file, or memory that grows. */
 typedef struct rst_sink {
-  const char *path;  /* for messages */
-  rst_output *file;  /* NULL: into memory */
-  uint8_t *data;     /* rst_free */
+  const char *path; /* for messages */
+  rst_output *file; /* NULL: into memory */
+  uint8_t *data;    /* rst_free */
   size_t size, capacity;
   const rst_image_write_options *options; /* with every default filled in */
-  rst_sample sample; /* what the file is to hold, of those that its format can */
+  rst_sample sample;                      /* what the file is to hold, of those that its format can */
   rst_error *err;
   bool failed; /* writes do nothing any more, and rst_sink_end will say why: no need to check each one */
   bool no_memory, cancelled;
@@ -169,7 +171,8 @@ typedef struct rst_codec {
   rst_reader read; /* NULL: not read (by this build) */
   rst_writer write;
   uint64_t most_bytes; /* of the pixels of a written file; 0: no limit */
-  void (*prepare)(void); /* opens what reading needs beside the file, before the process gives up its rights; or NULL */
+  void (*prepare)(
+      void); /* opens what reading needs beside the file, before the process gives up its rights; or NULL */
 } rst_codec;
 
 extern const rst_codec rst_codecs[];
@@ -228,8 +231,8 @@ static inline float rst_f32_of_u16(uint16_t v) {
 void rst_convert_samples(const void *from, rst_sample from_type, size_t from_step, void *to,
                          rst_sample to_type, size_t to_step, size_t count);
 
-/* Row y of the image in another sample type. Where `background` is not NULL, alpha goes: the colours are put on that
- * RGB (on its luma when they are grey). */
+/* Row y of the image in another sample type. Where `background` is not NULL, alpha goes: the colours are put
+ * on that RGB (on its luma when they are grey). */
 void rst_image_row(const rst_image *image, size_t y, rst_sample type, const uint8_t *background, void *row);
 
 #endif

@@ -1,5 +1,5 @@
-/* JPEG on libjpeg-turbo. Its errors leave by longjmp, within this file only: reading and writing each have one
- * place that setjmp comes back to, and what must survive lives in a struct outside of it. */
+/* JPEG on libjpeg-turbo. Its errors leave by longjmp, within this file only: reading and writing each have
+ * one place that setjmp comes back to, and what must survive lives in a struct outside of it. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -82,7 +82,8 @@ static void on_message(j_common_ptr codec, int level) {
   r->warned = true;
 }
 
-/* Called every now and then: counts scans and their components, and looks whether the caller has had enough. */
+/* Called every now and then: counts scans and their components, and looks whether the caller has had enough.
+ */
 static void on_progress(j_common_ptr codec) {
   reader *r = reader_of(codec);
   const struct jpeg_decompress_struct *c = &r->codec;
@@ -107,20 +108,19 @@ static rst_status check(reader *r) {
   const rst_source *s = r->source;
   const size_t width = c->image_width, height = c->image_height, n = (size_t)c->num_components;
   if (c->arith_code) return rst_source_fail(s, "JPEG: has arithmetic coding, expected Huffman codes");
-  if (n != 1 && n != 3 && n != 4)
-    return rst_source_fail(s, "JPEG: %zu components, expected 1, 3 or 4", n);
+  if (n != 1 && n != 3 && n != 4) return rst_source_fail(s, "JPEG: %zu components, expected 1, 3 or 4", n);
   rst_status status = rst_source_check_size(s, "JPEG", width, height);
   if (status != RST_OK) return status;
   /* A block of 8 x 8 takes a bit at least: a short file asks for no memory. */
   if (s->size < ((width + 7) / 8) * ((height + 7) / 8) / 8)
     return rst_source_fail(s, "JPEG: %zu bytes are too few for %zu x %zu pixels", s->size, width, height);
   const bool several = jpeg_has_multiple_scans(c);
-  return rst_source_check_memory(s, (uint64_t)width * height * (n == 1 ? 1 : 3) +
-                                        (several ? coefficient_bytes(c) : width * 64 * n));
+  return rst_source_check_memory(
+      s, (uint64_t)width * height * (n == 1 ? 1 : 3) + (several ? coefficient_bytes(c) : width * 64 * n));
 }
 
-/* A file that ends without its end marker is whole when each component was there, and a progressive one when each
- * coefficient was, down to its last bit. */
+/* A file that ends without its end marker is whole when each component was there, and a progressive one when
+ * each coefficient was, down to its last bit. */
 static rst_status check_scans(reader *r) {
   const struct jpeg_decompress_struct *c = &r->codec;
   if (c->num_components < 32 && r->seen != (1u << c->num_components) - 1)
@@ -219,7 +219,8 @@ static rst_status decode(reader *r) {
   jpeg_start_decompress(c);
   if (jpeg_has_multiple_scans(c)) status = check_scans(r);
   if (status == RST_OK)
-    status = rst_source_allocate(s, "JPEG", c->output_width, c->output_height, channels, RST_SAMPLE_U8, r->image);
+    status =
+        rst_source_allocate(s, "JPEG", c->output_width, c->output_height, channels, RST_SAMPLE_U8, r->image);
   const size_t stride = (size_t)c->output_width * (size_t)channels;
   if (status == RST_OK && cmyk) {
     r->row = rst_alloc(c->output_width, 4);
@@ -242,8 +243,9 @@ static rst_status complain(const reader *r) {
     case JERR_NO_BACKING_STORE: /* its name for more memory than max_memory_to_use */
       return rst_fail_memory(s->err, s->path);
     case JWRN_HIT_MARKER:
-      return rst_source_fail(s, r->cut ? "JPEG: ends at byte %zu before its last pixel (cut off?)"
-                                       : "JPEG: pixels are missing (of %zu bytes, some are lost)",
+      return rst_source_fail(s,
+                             r->cut ? "JPEG: ends at byte %zu before its last pixel (cut off?)"
+                                    : "JPEG: pixels are missing (of %zu bytes, some are lost)",
                              s->size);
     default:
       return rst_source_fail(s, "JPEG: cannot be decoded (%s)", r->out.message);
@@ -318,7 +320,8 @@ static void end_buffer(j_compress_ptr codec) {
 /* ---- Writing: metadata --------------------------------------------------------------------- */
 
 /* A segment of a head and data; what does not fit into one is left out with a warning. */
-static void put_segment(writer *w, int marker, const char *head, size_t head_size, const void *data, size_t size) {
+static void put_segment(writer *w, int marker, const char *head, size_t head_size, const void *data,
+                        size_t size) {
   enum { MOST = UINT16_MAX - 2 };
   if (size == 0) return;
   if (head_size + size > MOST) {

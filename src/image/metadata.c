@@ -1,4 +1,5 @@
-/* What files say about a picture besides its samples: kept as bytes, which formats write as far as they can. */
+/* What files say about a picture besides its samples: kept as bytes, which formats write as far as they can.
+ */
 #include <string.h>
 
 #include "base/error.h"
@@ -59,7 +60,8 @@ rst_status rst_image_set_metadata(rst_image *image, rst_metadata kind, const voi
 rst_status rst_image_add_text(rst_image *image, const char *keyword, const char *text, rst_error *err) {
   const size_t n = strlen(keyword) + 1, m = strlen(text) + 1;
   if (n < 2 || n > RST_KEYWORD_SIZE)
-    return rst_fail(err, RST_ERROR_USAGE, "a keyword of %zu letters, expected 1 to %d", n - 1, RST_KEYWORD_SIZE - 1);
+    return rst_fail(err, RST_ERROR_USAGE, "a keyword of %zu letters, expected 1 to %d", n - 1,
+                    RST_KEYWORD_SIZE - 1);
   rst_bytes *grown = rst_image_metadata_alloc(image, (image->text_count + 1) * sizeof *grown);
   char *both = rst_image_metadata_alloc(image, n + m);
   if (grown == NULL || both == NULL || n + m > MOST_BYTES - image->metadata_bytes) {

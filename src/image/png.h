@@ -28,7 +28,8 @@ typedef struct rst_png {
 /* Inflates the pixels row by row, undoes filters, interlacing and packing. */
 rst_status rst_png_read_pixels(const rst_source *source, const rst_png *png, rst_image *image);
 
-/* Keeps what a chunk says of the picture; true for one that says nothing. False: it is damaged, or no memory. */
+/* Keeps what a chunk says of the picture; true for one that says nothing. False: it is damaged, or no memory.
+ */
 bool rst_png_read_metadata(const char *type, const uint8_t *data, size_t size, rst_image *image);
 /* The chunks of the metadata. False: no memory. */
 bool rst_png_write_metadata(rst_sink *sink, const rst_image *image);

@@ -1,5 +1,5 @@
-/* The chunks of a PNG that describe its picture, both ways. (Portable Network Graphics Specification, third edition,
- * section 11.3.) */
+/* The chunks of a PNG that describe its picture, both ways. (Portable Network Graphics Specification, third
+ * edition, section 11.3.) */
 #include <string.h>
 
 #include <zlib.h>
@@ -22,7 +22,8 @@ enum { PLAIN = sizeof plain / sizeof plain[0] };
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-/* Inflates a small zlib stream and puts a 0 behind it; NULL: damaged, longer than MOST_INFLATED, or no memory. */
+/* Inflates a small zlib stream and puts a 0 behind it; NULL: damaged, longer than MOST_INFLATED, or no
+ * memory. */
 static uint8_t *inflate_all(rst_image *image, const uint8_t *data, size_t size, size_t *out_size) {
   z_stream z = {.zalloc = rst_png_zalloc, .zfree = rst_png_zfree};
   uint8_t *out = NULL;
@@ -73,7 +74,8 @@ static char *utf8_of_latin1(rst_image *image, const uint8_t *text, size_t size) 
 }
 
 static bool add_latin1(rst_image *image, const uint8_t *keyword, const uint8_t *text, size_t size) {
-  char *name = utf8_of_latin1(image, keyword, strlen((const char *)keyword)), *utf8 = utf8_of_latin1(image, text, size);
+  char *name = utf8_of_latin1(image, keyword, strlen((const char *)keyword)),
+       *utf8 = utf8_of_latin1(image, text, size);
   bool ok = name != NULL && utf8 != NULL && rst_image_add_text(image, name, utf8, NULL) == RST_OK;
   rst_free(name);
   rst_free(utf8);
@@ -114,7 +116,8 @@ bool rst_png_read_metadata(const char *type, const uint8_t *data, size_t size, r
   for (size_t i = 0; i < PLAIN; i++)
     if (strcmp(type, plain[i].type) == 0)
       return size > 0 && rst_image_set_metadata(image, plain[i].kind, data, size, NULL) == RST_OK;
-  const bool text = strcmp(type, "tEXt") == 0, packed = strcmp(type, "zTXt") == 0, icc = strcmp(type, "iCCP") == 0;
+  const bool text = strcmp(type, "tEXt") == 0, packed = strcmp(type, "zTXt") == 0,
+             icc = strcmp(type, "iCCP") == 0;
   if (!text && !packed && !icc && strcmp(type, "iTXt") != 0) return true;
   const size_t n = keyword_length(data, size);
   if (n == 0) return false;
@@ -138,7 +141,8 @@ static bool is_ascii(const char *text) {
 }
 
 /* A chunk of the two parts; false: no memory. */
-static bool put(rst_sink *sink, const char *type, const void *a, size_t a_size, const void *b, size_t b_size) {
+static bool put(rst_sink *sink, const char *type, const void *a, size_t a_size, const void *b,
+                size_t b_size) {
   uint8_t *both = rst_alloc(a_size + b_size, 1);
   if (both == NULL) return false;
   memcpy(both, a, a_size);
@@ -152,7 +156,8 @@ static bool put_profile(rst_sink *sink, const rst_bytes *icc) {
   static const char head[] = "icc\0"; /* a name, a 0, compression method 0 */
   uLong bound = compressBound((uLong)icc->size);
   uint8_t *packed = rst_alloc(bound, 1);
-  bool ok = packed != NULL && compress2(packed, &bound, icc->data, (uLong)icc->size, Z_BEST_COMPRESSION) == Z_OK &&
+  bool ok = packed != NULL &&
+            compress2(packed, &bound, icc->data, (uLong)icc->size, Z_BEST_COMPRESSION) == Z_OK &&
             put(sink, "iCCP", head, sizeof head, packed, bound);
   rst_free(packed);
   return ok;

@@ -1,5 +1,6 @@
-/* Reading PNG: the chunks. What a decoder can do without is left out with a warning when it is damaged or out of
- * place; what the pixels depend on must be right. (Portable Network Graphics Specification, third edition.) */
+/* Reading PNG: the chunks. What a decoder can do without is left out with a warning when it is damaged or out
+ * of place; what the pixels depend on must be right. (Portable Network Graphics Specification, third
+ * edition.) */
 #include <string.h>
 
 #include <zlib.h>
@@ -109,10 +110,12 @@ static rst_status read_plte(reader *r, const chunk *c) {
   if (png->palette_size != 0) return rst_source_fail(s, "PNG: a second PLTE chunk");
   if (c->size == 0 || c->size % 3 != 0 || c->size / 3 > 256) {
     if (!needed) return leave_out(r, c, "its size is wrong");
-    return rst_source_fail(s, "PNG: chunk PLTE has %zu bytes, expected 3 for each of 1 to 256 colours", c->size);
+    return rst_source_fail(s, "PNG: chunk PLTE has %zu bytes, expected 3 for each of 1 to 256 colours",
+                           c->size);
   }
   if (c->size / 3 > most)
-    rst_source_warn(s, "PNG: chunk PLTE has %zu colours, of which %d bits reach %zu", c->size / 3, png->depth, most);
+    rst_source_warn(s, "PNG: chunk PLTE has %zu colours, of which %d bits reach %zu", c->size / 3, png->depth,
+                    most);
   png->palette_size = (int)(c->size / 3 < most ? c->size / 3 : most);
   for (int i = 0; i < png->palette_size; i++) {
     memcpy(png->palette[i], c->data + 3 * i, 3);
@@ -169,7 +172,8 @@ static rst_status read_chunk(reader *r, const chunk *c) {
   if (c->damaged) return leave_out(r, c, "it is damaged (its CRC is wrong)");
   if (is(c, "tRNS")) return read_trns(r, c);
   if (is(c, "acTL")) rst_source_warn(s, "PNG: is animated; only its still picture is read");
-  if (!rst_png_read_metadata(c->type, c->data, c->size, r->image)) return leave_out(r, c, "it cannot be understood");
+  if (!rst_png_read_metadata(c->type, c->data, c->size, r->image))
+    return leave_out(r, c, "it cannot be understood");
   return RST_OK;
 }
 

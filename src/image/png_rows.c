@@ -1,5 +1,6 @@
-/* The pixels of a PNG file: inflating, filters, interlacing, packed samples, palettes and transparency. Rows are
- * inflated one by one, so that nothing is held but the image, two rows and zlib's window. (Portable Network Graphics Specification, third edition, sections 7 to 9 and 13.) */
+/* The pixels of a PNG file: inflating, filters, interlacing, packed samples, palettes and transparency. Rows
+ * are inflated one by one, so that nothing is held but the image, two rows and zlib's window. (Portable
+ * Network Graphics Specification, third edition, sections 7 to 9 and 13.) */
 #include <string.h>
 
 #include <zlib.h>
@@ -54,8 +55,8 @@ static bool raw_size(const rst_png *png, size_t *size) {
 
 /* ---- The zlib stream ----------------------------------------------------------------------- */
 
-/* Deflate makes at most 258 bytes of 2 bits: a file that is too short for its size is found out before memory is
- * asked for. */
+/* Deflate makes at most 258 bytes of 2 bits: a file that is too short for its size is found out before memory
+ * is asked for. */
 enum { MAX_DEFLATE_RATIO = 1032, ROWS_BETWEEN_LOOKS = 16 };
 
 typedef struct stream {
@@ -248,7 +249,8 @@ rst_status rst_png_read_pixels(const rst_source *source, const rst_png *png, rst
   rst_status status = rst_source_allocate(source, "PNG", png->width, png->height, channels, sample, image);
   if (status != RST_OK) return status;
   uint8_t *both = rst_alloc(row, 2);
-  rows b = {both, both == NULL ? NULL : both + row, rst_alloc(png->width, (size_t)png->channels * sizeof *b.samples)};
+  rows b = {both, both == NULL ? NULL : both + row,
+            rst_alloc(png->width, (size_t)png->channels * sizeof *b.samples)};
   if (both == NULL || b.samples == NULL)
     status = rst_fail_memory(source->err, source->path);
   else

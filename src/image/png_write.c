@@ -13,7 +13,7 @@ enum { FILTERS = 5, IHDR_SIZE = 13, PIECE = 1 << 16, LEVEL = 6, WINDOW_BITS = 15
 typedef struct writer {
   rst_sink *sink;
   z_stream z;
-  uint8_t *piece; /* compressed bytes of the next chunk */
+  uint8_t *piece;         /* compressed bytes of the next chunk */
   size_t row_bytes, step; /* of a row and of a pixel */
   uint8_t *row, *above;   /* unfiltered; `above` is zeros for the first row */
   uint8_t *filtered;      /* FILTERS candidates of 1 + row_bytes */

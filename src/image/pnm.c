@@ -207,8 +207,8 @@ static rst_status read_scale(cursor *c, bool *little_endian) {
   return RST_OK;
 }
 
-/* The end of the header is one byte of white space, or a blank or a carriage return and a line feed: as samples may
- * look like white space, the size of the file tells. */
+/* The end of the header is one byte of white space, or a blank or a carriage return and a line feed: as
+ * samples may look like white space, the size of the file tells. */
 static rst_status end_pfm_header(cursor *c, size_t sample_bytes) {
   const rst_source *s = c->source;
   rst_status status = end_header(c);

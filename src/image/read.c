@@ -128,16 +128,15 @@ static rst_status read_options(rst_image_read_options *known, const rst_image_re
   return rst_options_read(known, sizeof *known, options, "rst_image_read_options", err);
 }
 
-static rst_status decode(const char *name, const void *data, size_t size, const rst_image_read_options *options,
-                         rst_image **image, rst_error *err) {
+static rst_status decode(const char *name, const void *data, size_t size,
+                         const rst_image_read_options *options, rst_image **image, rst_error *err) {
   rst_source source = {name, data, size, err, options};
   rst_image *made = rst_alloc_zeroed(1, sizeof *made);
   if (made == NULL) return rst_fail_memory(err, name);
   const bool isolated = options->sandbox && rst_sandbox_available();
   const rst_codec *codec = codec_of(signature_of(&source));
   if (isolated && codec != NULL && codec->prepare != NULL) codec->prepare();
-  rst_status status =
-      isolated ? rst_source_read_isolated(&source, made) : rst_source_read(&source, made);
+  rst_status status = isolated ? rst_source_read_isolated(&source, made) : rst_source_read(&source, made);
   if (status == RST_OK)
     *image = made;
   else
@@ -176,11 +175,11 @@ rst_status rst_image_read(const char *path, const rst_image_read_options *option
 
 /* ---- What the readers share ---------------------------------------------------------------- */
 
-#define FORMAT_MESSAGE(message, format)                                        \
-  va_list args;                                                                \
-  va_start(args, format);                                                      \
-  int written = vsnprintf((message), sizeof(message), format, args);           \
-  va_end(args);                                                                \
+#define FORMAT_MESSAGE(message, format)                              \
+  va_list args;                                                      \
+  va_start(args, format);                                            \
+  int written = vsnprintf((message), sizeof(message), format, args); \
+  va_end(args);                                                      \
   if (written < 0) (message)[0] = '\0'
 
 void rst_source_complain(const rst_source *source, const char *format, ...) {

@@ -1,5 +1,6 @@
-/* TIFF on libtiff: 8 and 16 bits and floats, grey and RGB, with or without alpha, both ways; what else libtiff can show
- * (palettes, bitmaps, CMYK, tiles) is read as 8-bit RGBA. (TIFF 6.0; Adobe's technical notes.) */
+/* TIFF on libtiff: 8 and 16 bits and floats, grey and RGB, with or without alpha, both ways; what else
+ * libtiff can show (palettes, bitmaps, CMYK, tiles) is read as 8-bit RGBA. (TIFF 6.0; Adobe's technical
+ * notes.) */
 #include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
@@ -106,7 +107,8 @@ static TIFF *open_tiff(file *f, const char *name, const char *mode) {
   if (options == NULL) return NULL;
   TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, f);
   TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, f);
-  TIFF *tiff = TIFFClientOpenExt(name, mode, f, read_bytes, write_bytes, seek, close_nothing, tell_size, NULL, NULL, options);
+  TIFF *tiff = TIFFClientOpenExt(name, mode, f, read_bytes, write_bytes, seek, close_nothing, tell_size, NULL,
+                                 NULL, options);
   TIFFOpenOptionsFree(options);
   return tiff;
 }
@@ -139,7 +141,8 @@ static header read_header(TIFF *tiff) {
   h.sample = h.bits == 8 ? RST_SAMPLE_U8 : h.bits == 16 ? RST_SAMPLE_U16 : RST_SAMPLE_F32;
   const bool integers = h.form == SAMPLEFORMAT_UINT && (h.bits == 8 || h.bits == 16);
   const bool floats = h.form == SAMPLEFORMAT_IEEEFP && h.bits == 32;
-  h.direct = (integers || floats) && h.samples >= h.colors && !TIFFIsTiled(tiff) && h.photometric <= PHOTOMETRIC_RGB;
+  h.direct =
+      (integers || floats) && h.samples >= h.colors && !TIFFIsTiled(tiff) && h.photometric <= PHOTOMETRIC_RGB;
   return h;
 }
 
@@ -186,10 +189,12 @@ static rst_status read_rows(TIFF *tiff, const header *h, const file *f, rst_imag
   for (size_t plane = 0; status == RST_OK && plane < (planes ? channels : 1); plane++)
     for (uint32_t y = 0; status == RST_OK && y < h->height; y++) {
       if (rst_source_cancelled(source)) status = rst_source_stopped(source);
-      if (status == RST_OK && TIFFReadScanline(tiff, row, y, (uint16_t)plane) != 1) status = damaged(source, f);
+      if (status == RST_OK && TIFFReadScanline(tiff, row, y, (uint16_t)plane) != 1)
+        status = damaged(source, f);
       uint8_t *to = (uint8_t *)image->samples + (size_t)y * h->width * channels * size;
       for (size_t c = 0; status == RST_OK && c < (planes ? 1 : channels); c++)
-        rst_convert_samples(row + c * size, h->sample, step, to + (plane + c) * size, h->sample, channels, h->width);
+        rst_convert_samples(row + c * size, h->sample, step, to + (plane + c) * size, h->sample, channels,
+                            h->width);
     }
   rst_free(row);
   if (status == RST_OK && h->photometric == PHOTOMETRIC_MINISWHITE)
@@ -198,7 +203,8 @@ static rst_status read_rows(TIFF *tiff, const header *h, const file *f, rst_imag
   return status;
 }
 
-/* By libtiff's own conversion: 32 bits a pixel, alpha multiplied in, the first row on top; then only what there is. */
+/* By libtiff's own conversion: 32 bits a pixel, alpha multiplied in, the first row on top; then only what
+ * there is. */
 static rst_status read_rgba(TIFF *tiff, const header *h, const file *f, rst_image *image) {
   if (h->bits > 8) rst_source_warn(f->source, "TIFF: of its kind, only 8 of %d bits are read", h->bits);
   if (!TIFFReadRGBAImageOriented(tiff, h->width, h->height, image->samples, ORIENTATION_TOPLEFT, 1))
@@ -207,7 +213,8 @@ static rst_status read_rgba(TIFF *tiff, const header *h, const file *f, rst_imag
   for (size_t i = 0; i < (size_t)h->width * h->height; i++, to += 4) {
     uint32_t pixel;
     memcpy(&pixel, to, sizeof pixel);
-    to[0] = (uint8_t)TIFFGetR(pixel), to[1] = (uint8_t)TIFFGetG(pixel), to[2] = (uint8_t)TIFFGetB(pixel), to[3] = (uint8_t)TIFFGetA(pixel);
+    to[0] = (uint8_t)TIFFGetR(pixel), to[1] = (uint8_t)TIFFGetG(pixel), to[2] = (uint8_t)TIFFGetB(pixel),
+    to[3] = (uint8_t)TIFFGetA(pixel);
   }
   if (h->alpha) unmultiply(image);
   const uint8_t *from = image->samples;
@@ -248,18 +255,21 @@ static rst_status read_tiff(TIFF *tiff, const file *f, rst_image *image) {
   uint16_t version_size;
   const void *version;
   if ((TIFFGetField(tiff, TIFFTAG_SUBFILETYPE, &kind) && (kind & FILETYPE_REDUCEDIMAGE) != 0) ||
-      TIFFGetField(tiff, TIFFTAG_DNGVERSION, &version) || TIFFGetField(tiff, TIFFTAG_SUBIFD, &version_size, &version))
+      TIFFGetField(tiff, TIFFTAG_DNGVERSION, &version) ||
+      TIFFGetField(tiff, TIFFTAG_SUBIFD, &version_size, &version))
     return rst_source_fail(source, "TIFF: is a camera's raw file, or of several resolutions");
   rst_status status = rst_source_check_size(source, "TIFF", h.width, h.height);
   if (status != RST_OK) return status;
   const uint64_t raw = (uint64_t)h.width * h.height * h.samples * h.bits / 8;
   if (raw / (h.compression == COMPRESSION_NONE ? 1 : MAX_RATIO) > source->size)
-    return rst_source_fail(source, "TIFF: %zu bytes are too few for %u x %u pixels", source->size, h.width, h.height);
+    return rst_source_fail(source, "TIFF: %zu bytes are too few for %u x %u pixels", source->size, h.width,
+                           h.height);
   status = rst_source_allocate(source, "TIFF", h.width, h.height, channels, sample, image);
   if (status == RST_OK) status = h.direct ? read_rows(tiff, &h, f, image) : read_rgba(tiff, &h, f, image);
   if (status != RST_OK) return status;
   if (h.direct && h.samples > h.colors + h.alpha)
-    rst_source_warn(source, "TIFF: %d channels beside the colours are left out", h.samples - h.colors - h.alpha);
+    rst_source_warn(source, "TIFF: %d channels beside the colours are left out",
+                    h.samples - h.colors - h.alpha);
   read_metadata(tiff, image);
   uint16_t orientation = 1;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
@@ -326,7 +336,8 @@ rst_status rst_tiff_write(rst_sink *sink, const rst_image *image) {
   bool ok = tiff != NULL && write_tiff(tiff, sink, image, row);
   ok = ok && (sink->failed || TIFFFlush(tiff) == 1);
   if (!ok && f.message.message[0] == '\0') f.broken = true;
-  if (tiff != NULL && !ok) TIFFSetMode(tiff, O_RDONLY); /* or closing would write what is not all there, and crash */
+  if (tiff != NULL && !ok)
+    TIFFSetMode(tiff, O_RDONLY); /* or closing would write what is not all there, and crash */
   if (tiff != NULL && !f.broken) TIFFClose(tiff);
   rst_status status = RST_OK;
   if (row == NULL || tiff == NULL || f.no_memory || f.broken)
@@ -334,7 +345,8 @@ rst_status rst_tiff_write(rst_sink *sink, const rst_image *image) {
   else if (ok && !sink->failed)
     rst_sink_write(sink, f.data, (size_t)f.size);
   else if (!ok)
-    status = rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: TIFF: cannot be encoded (%s)", sink->path, f.message.message);
+    status = rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: TIFF: cannot be encoded (%s)", sink->path,
+                      f.message.message);
   rst_free(f.data);
   rst_free(row);
   return status;

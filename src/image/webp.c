@@ -1,5 +1,5 @@
-/* WebP on libwebp: 8-bit RGB with or without alpha, still pictures; ICC, EXIF and XMP by libwebpmux. (WebP Container
- * Specification.) */
+/* WebP on libwebp: 8-bit RGB with or without alpha, still pictures; ICC, EXIF and XMP by libwebpmux. (WebP
+ * Container Specification.) */
 #include <string.h>
 
 #include <webp/decode.h>
@@ -26,7 +26,8 @@ static const char exif_head[] = "Exif\0";
 static void read_metadata(const rst_source *source, rst_image *image) {
   const WebPData file = {source->data, source->size};
   WebPMux *mux = WebPMuxCreate(&file, 0);
-  if (mux == NULL) rst_source_warn(source, "WebP: its metadata cannot be read: left out"); /* damaged, or no memory */
+  if (mux == NULL)
+    rst_source_warn(source, "WebP: its metadata cannot be read: left out"); /* damaged, or no memory */
   for (size_t i = 0; mux != NULL && i < CHUNKS; i++) {
     WebPData data;
     if (WebPMuxGetChunk(mux, chunks[i].chunk, &data) != WEBP_MUX_OK) continue;
@@ -47,15 +48,18 @@ static rst_status fail_decoding(const rst_source *source, VP8StatusCode code) {
 
 rst_status rst_webp_read(const rst_source *source, rst_image *image) {
   WebPDecoderConfig config;
-  if (!WebPInitDecoderConfig(&config)) return rst_source_fail(source, "WebP: another libwebp than it was built with");
+  if (!WebPInitDecoderConfig(&config))
+    return rst_source_fail(source, "WebP: another libwebp than it was built with");
   VP8StatusCode code = WebPGetFeatures(source->data, source->size, &config.input);
   if (code != VP8_STATUS_OK) return fail_decoding(source, code);
-  if (config.input.has_animation) return rst_source_fail(source, "WebP: is animated, expected a still picture");
+  if (config.input.has_animation)
+    return rst_source_fail(source, "WebP: is animated, expected a still picture");
   const size_t width = (size_t)config.input.width, height = (size_t)config.input.height;
   const int channels = config.input.has_alpha ? 4 : 3;
   /* The decoder of the lossless kind holds the picture once more, as 32 bits a pixel. */
   rst_status status = rst_source_check_size(source, "WebP", width, height);
-  if (status == RST_OK) status = rst_source_check_memory(source, (uint64_t)width * height * (4u + (unsigned)channels));
+  if (status == RST_OK)
+    status = rst_source_check_memory(source, (uint64_t)width * height * (4u + (unsigned)channels));
   if (status == RST_OK)
     status = rst_source_allocate(source, "WebP", width, height, channels, RST_SAMPLE_U8, image);
   if (status != RST_OK) return status;
@@ -95,7 +99,8 @@ static bool import(WebPPicture *picture, rst_sink *sink, const rst_image *image)
     }
   }
   const int stride = (int)(image->width * out);
-  ok = ok && (out == 4 ? WebPPictureImportRGBA(picture, samples, stride) : WebPPictureImportRGB(picture, samples, stride));
+  ok = ok && (out == 4 ? WebPPictureImportRGBA(picture, samples, stride)
+                       : WebPPictureImportRGB(picture, samples, stride));
   rst_free(row);
   rst_free(samples);
   return ok;
@@ -116,7 +121,8 @@ static bool add_metadata(const WebPData *picture, const rst_image *image, WebPDa
 }
 
 static rst_status finish(rst_sink *sink, const rst_image *image, const WebPMemoryWriter *writer) {
-  const unsigned held = rst_image_metadata_kinds(image) & (1u << RST_METADATA_ICC | 1u << RST_METADATA_EXIF | 1u << RST_METADATA_XMP);
+  const unsigned held = rst_image_metadata_kinds(image) &
+                        (1u << RST_METADATA_ICC | 1u << RST_METADATA_EXIF | 1u << RST_METADATA_XMP);
   const WebPData picture = {writer->mem, writer->size};
   WebPData file = {0};
   if (held == 0 || sink->options->strip) {
@@ -135,7 +141,8 @@ rst_status rst_webp_write(rst_sink *sink, const rst_image *image) {
   WebPMemoryWriter writer;
   const int quality = sink->options->quality;
   if (!WebPConfigInit(&config) || !WebPPictureInit(&picture))
-    return rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: WebP: another libwebp than it was built with", sink->path);
+    return rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: WebP: another libwebp than it was built with",
+                    sink->path);
   config.quality = (float)quality;
   config.lossless = quality >= LOSSLESS_FROM;
   config.exact = 1; /* colours under transparency, too */
@@ -152,12 +159,13 @@ rst_status rst_webp_write(rst_sink *sink, const rst_image *image) {
     status = rst_fail_memory(sink->err, sink->path);
   else if (WebPEncode(&config, &picture))
     status = finish(sink, image, &writer);
-  else if (picture.error_code == VP8_ENC_ERROR_OUT_OF_MEMORY || picture.error_code == VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY ||
+  else if (picture.error_code == VP8_ENC_ERROR_OUT_OF_MEMORY ||
+           picture.error_code == VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY ||
            picture.error_code == VP8_ENC_ERROR_BAD_WRITE) /* into memory */
     status = rst_fail_memory(sink->err, sink->path);
   else if (picture.error_code != VP8_ENC_ERROR_USER_ABORT)
-    status = rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: WebP: cannot be encoded (libwebp's error %d)", sink->path,
-                      (int)picture.error_code);
+    status = rst_fail(sink->err, RST_ERROR_OUTPUT, "%s: WebP: cannot be encoded (libwebp's error %d)",
+                      sink->path, (int)picture.error_code);
   WebPPictureFree(&picture);
   WebPMemoryWriterClear(&writer);
   return status;

@@ -77,13 +77,13 @@ static bool is_srgb(const rst_image *image) {
 /* A line for alpha and one for what colours or a camera say; resolution and free texts go without a word. */
 static void tell_losses(const rst_sink *sink, const rst_image_format *format, const rst_image *image) {
   static const char *const names[] = {
-      [RST_METADATA_ICC] = "colour profile", [RST_METADATA_EXIF] = "EXIF",
-      [RST_METADATA_XMP] = "XMP",            [RST_METADATA_GAMA] = "gamma",
-      [RST_METADATA_CHRM] = "primaries",     [RST_METADATA_CICP] = "cICP"};
+      [RST_METADATA_ICC] = "colour profile", [RST_METADATA_EXIF] = "EXIF",      [RST_METADATA_XMP] = "XMP",
+      [RST_METADATA_GAMA] = "gamma",         [RST_METADATA_CHRM] = "primaries", [RST_METADATA_CICP] = "cICP"};
   const uint8_t *b = sink->options->background;
   if (sink->options->warning == NULL) return;
   if (!format->alpha && !is_opaque(image))
-    rst_sink_warn(sink, "%s has no alpha: put on the background #%02x%02x%02x", format->title, b[0], b[1], b[2]);
+    rst_sink_warn(sink, "%s has no alpha: put on the background #%02x%02x%02x", format->title, b[0], b[1],
+                  b[2]);
   if (sink->options->strip) return;
   unsigned lost = rst_image_metadata_kinds(image);
   /* A profile overrides these, and sRGB is what is taken for granted. */

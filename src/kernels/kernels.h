@@ -5,8 +5,9 @@
  * tables; everything between them is float32. Pitches count elements (of the buffer's own type) from one
  * pixel to the next. No pointer needs to be aligned.
  *
- * In the int8 tables maps hold bf16, and left operands are made as floats, which `quantize` turns into integers
- * of -127 to 127 where they are: x is q times the pixel's scale. A product sums q times q exactly, in 32 bits.
+ * In the int8 tables maps hold bf16, and left operands are made as floats, which `quantize` turns into
+ * integers of -127 to 127 where they are: x is q times the pixel's scale. A product sums q times q exactly,
+ * in 32 bits.
  *
  * Kernels read and write whole groups, and only inside the padded extents. */
 #ifndef RST_KERNELS_KERNELS_H
@@ -33,8 +34,8 @@ typedef enum rst_into {
 
 /* out[p][c] = sum over k of a[p][k] * w[k][c] (+ bias[c]) (+ out[p][c]), for `pixels` p and `panels` * 16 c.
  * Every sum runs over k in rising order, whatever p's neighbours are.
- * Right operand, packed: w[panel][k / step][16][step], float32 with a step of 1, bf16 with a step of 2; int8 as
- * each instruction set likes it, with scales behind. */
+ * Right operand, packed: w[panel][k / step][16][step], float32 with a step of 1, bf16 with a step of 2; int8
+ * as each instruction set likes it, with scales behind. */
 typedef struct rst_gemm {
   const void *a; /* operands: elements, or what quantize left */
   size_t a_pitch;
@@ -93,15 +94,17 @@ typedef struct rst_kernels {
   rst_isa isa;
   rst_precision precision;
   size_t element; /* bytes */
-  size_t operand; /* bytes of one that normalize, dwconv_operand or dwconv_gate makes: an element; int8: a float */
+  size_t operand; /* bytes of one that normalize, dwconv_operand or dwconv_gate makes: an element; int8: a
+                     float */
   size_t step;    /* a product's k is a multiple of it */
-  bool pairs;     /* the processor itself multiplies and adds pairs of bf16: elsewhere float32 is as fast or faster */
+  bool pairs;     /* the processor itself multiplies and adds pairs of bf16: elsewhere float32 is as fast or
+                     faster */
   size_t weight, tail; /* bytes of a packed weight, and of what stands behind a panel */
   /* Packs k rows of 16 columns, a panel that rst_gemm reads; k is a multiple of step. */
   void (*pack)(const float *rows, size_t k, void *w);
-  /* In place: x[p][c] times even[c], c < k, a multiple of RST_GROUP, becomes a left operand of gemm. For every pixel it is q = round(x even
-   * / scale), ties to even, where scale is the largest |x even| / 127; not finite when one of them is not. NULL
-   * where operands are elements. */
+  /* In place: x[p][c] times even[c], c < k, a multiple of RST_GROUP, becomes a left operand of gemm. For
+   * every pixel it is q = round(x even / scale), ties to even, where scale is the largest |x even| / 127; not
+   * finite when one of them is not. NULL where operands are elements. */
   void (*quantize)(float *x, size_t pitch, size_t pixels, size_t k, const float *even);
   void (*gemm)(const rst_gemm *g);
   void (*normalize)(const rst_normalize *n);

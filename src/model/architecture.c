@@ -43,7 +43,8 @@ static rst_status check_prompt(const rst_architecture *a, int level, const char 
   const rst_prompt *p = &a->prompts[level];
   if (p->length == 0) return RST_OK;
   if (level == 0)
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[0]: level 0, which is not upsampled, has no prompt", where);
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[0]: level 0, which is not upsampled, has no prompt",
+                    where);
   const range ranges[] = {{"length", p->length, 1, RST_MAX_PROMPT_LENGTH},
                           {"dim", p->dim, 1, MAX_DIM},
                           {"size", p->size, 1, RST_MAX_PROMPT_SIZE},
@@ -57,14 +58,15 @@ static rst_status check_prompt(const rst_architecture *a, int level, const char 
   }
   const int joined = (a->dim << level) + p->dim;
   if (p->heads < 1 || joined % p->heads != 0)
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[%d].heads %d, expected a divisor of level and prompt's width, %d",
-                    where, level, p->heads, joined);
+    return rst_fail(err, RST_ERROR_WEIGHTS,
+                    "%s: prompts[%d].heads %d, expected a divisor of level and prompt's width, %d", where,
+                    level, p->heads, joined);
   if (level == 1 && p->out_channels != 2 * a->dim) /* the decoder's last level joins two maps of width dim */
     return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[1].out_channels %d, expected %d, twice dim", where,
                     p->out_channels, 2 * a->dim);
   if (p->out_channels % 2 != 0)
-    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[%d].out_channels %d, expected an even number", where, level,
-                    p->out_channels);
+    return rst_fail(err, RST_ERROR_WEIGHTS, "%s: prompts[%d].out_channels %d, expected an even number", where,
+                    level, p->out_channels);
   return RST_OK;
 }
 
@@ -255,7 +257,8 @@ static void put_prompts(json_text *t, const rst_architecture *a) {
       put(t, "null");
     else
       put(t,
-          "{\"length\": %d, \"dim\": %d, \"size\": %d, \"heads\": %d, \"ffn_hidden\": %d, \"out_channels\": %d}",
+          "{\"length\": %d, \"dim\": %d, \"size\": %d, \"heads\": %d, \"ffn_hidden\": %d, \"out_channels\": "
+          "%d}",
           p->length, p->dim, p->size, p->heads, p->ffn_hidden, p->out_channels);
   }
   put(t, "\n    ]");

@@ -12,8 +12,8 @@ static float noise(uint32_t *state) {
   return (float)(*state >> 8) * 0x1p-23f - 1;
 }
 
-/* Brightness grows from left to right, another colour from top to bottom, and noise, up to a deviation of 1/4, along
- * the diagonal. */
+/* Brightness grows from left to right, another colour from top to bottom, and noise, up to a deviation of
+ * 1/4, along the diagonal. */
 static void paint(float *samples, size_t channels) {
   uint32_t state = 1;
   for (size_t y = 0; y < SIDE; y++)
@@ -30,7 +30,8 @@ static rst_pixels pixels_of(float *samples, int channels) {
   return (rst_pixels){samples, RST_SAMPLE_F32, SIDE, SIDE, channels, SIDE * c, c, 1};
 }
 
-rst_status rst_model_calibrate(const rst_model *m, rst_pool *pool, int threads, rst_budget *budget, rst_error *err) {
+rst_status rst_model_calibrate(const rst_model *m, rst_pool *pool, int threads, rst_budget *budget,
+                               rst_error *err) {
   const int in = m->architecture.in_channels, out = m->architecture.out_channels;
   rst_session_options options;
   rst_session_options_init(&options);
@@ -55,7 +56,8 @@ rst_status rst_model_calibrate(const rst_model *m, rst_pool *pool, int threads, 
     bytes = place.used;
     status = rst_budget_claim(budget, bytes, "calibration", err);
     if (status != RST_OK) bytes = 0;
-    if (status == RST_OK && (memory = rst_pages_alloc(bytes)) == NULL) status = rst_fail_memory(err, "calibration");
+    if (status == RST_OK && (memory = rst_pages_alloc(bytes)) == NULL)
+      status = rst_fail_memory(err, "calibration");
   }
   rst_pages_free(memory, bytes);
   rst_budget_give(budget, bytes);

@@ -35,7 +35,8 @@ static void produce_picture(const rst_sweep *s, rst_worker *w, const void *sourc
   f->conv->row[0].kernels->store(out, padded, w->values[1], padded, n, padded);
 }
 
-void rst_produce_copy(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n, void *out) {
+void rst_produce_copy(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n,
+                      void *out) {
   const rst_run *run = *(const rst_run *const *)s->context;
   (void)w, (void)x, (void)y;
   if (rst_reads_elements(run)) {
@@ -134,7 +135,7 @@ const rst_kind rst_patch_embed = {.layers = patch_embed_layers,
                                   .packed_size = sizeof(rst_conv3x3),
                                   .pack = pack_conv,
                                   .run = run_patch_embed,
-.sweeps = 1};
+                                  .sweeps = 1};
 
 /* ---- Downsampling ------------------------------------------------------------------------------ */
 
@@ -157,7 +158,8 @@ static void consume_down(const rst_sweep *s, rst_worker *w, const void *const ro
         memcpy(to + 4 * i * sizeof(float), from + i * sizeof(float), sizeof(float));
     else
       for (size_t i = 0; i < channels; i++) memcpy(to + 4 * i * 2, from + i * 2, 2);
-    if (y % 2 == 0 && (x + p) % 2 == 0) memset(to + 4 * channels * element, 0, f->out->pixel - 4 * channels * element);
+    if (y % 2 == 0 && (x + p) % 2 == 0)
+      memset(to + 4 * channels * element, 0, f->out->pixel - 4 * channels * element);
   }
 }
 
@@ -172,8 +174,11 @@ static rst_status run_down(rst_run *run, const rst_part *part, rst_error *err) {
   return RST_OK;
 }
 
-const rst_kind rst_down = {
-    .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_conv, .run = run_down, .sweeps = 1};
+const rst_kind rst_down = {.layers = resampling_layers,
+                           .packed_size = sizeof(rst_conv3x3),
+                           .pack = pack_conv,
+                           .run = run_down,
+                           .sweeps = 1};
 
 /* ---- Upsampling -------------------------------------------------------------------------------- */
 
@@ -188,7 +193,8 @@ typedef struct reduce {
 
 static void pack_reduce(rst_packer *p, const rst_part *part) {
   const size_t c = part->out, below = part->in - c;
-  rst_matrix half = {.layer = CONV, .columns = {.count = c, .groups = 1}, .inputs = below, .kernels = p->plain};
+  rst_matrix half = {
+      .layer = CONV, .columns = {.count = c, .groups = 1}, .inputs = below, .kernels = p->plain};
   reduce *r = part->packed;
   r->up = rst_pack_linear(p, &half);
   half.first_input = below;
@@ -226,7 +232,8 @@ static void consume_up_reduce(const rst_sweep *s, rst_worker *w, const void *con
       skip = w->operand[1];
     }
     for (size_t j = 0; j < 2; j++)
-      plain->store((uint8_t *)w->operand[0] + j * up * plain->element, 2 * up, corner(f, w, i, j), wide, n, up);
+      plain->store((uint8_t *)w->operand[0] + j * up * plain->element, 2 * up, corner(f, w, i, j), wide, n,
+                   up);
     rst_linear_run(&r->up, w->operand[0], up, 2 * n, w->values[1], channels, RST_INTO_FLOATS);
     rst_linear_run(&r->skip, skip, channels, 2 * n, w->values[1], channels, RST_ADD_FLOATS);
     k->store(row, channels, w->values[1], channels, 2 * n, channels);
@@ -275,7 +282,8 @@ static rst_status up_concat(rst_run *run, const rst_part *part, rst_error *err) 
   if (status != RST_OK) return status;
   const frame f = {.run = run, .part = part, .conv = part->packed, .out = out, .skip = skip};
   rst_sweep sweep = map_sweep(in, &f, consume_up_concat);
-  const size_t rows = in->height, most = (rows + PARTS - 1) / PARTS, step = most > LEAST_ROWS ? most : LEAST_ROWS;
+  const size_t rows = in->height, most = (rows + PARTS - 1) / PARTS,
+               step = most > LEAST_ROWS ? most : LEAST_ROWS;
   for (size_t first = 0; first < rows; first += step) {
     const size_t end = first + step < rows ? first + step : rows;
     const size_t row = first > 0 ? first - 1 : 0; /* the convolution still reads it */
@@ -299,24 +307,28 @@ static rst_status run_up(rst_run *run, const rst_part *part, rst_error *err) {
   return part[1].kind == &rst_reduce_chan ? up_reduce(run, part) : up_concat(run, part, err);
 }
 
-const rst_kind rst_up = {
-    .layers = resampling_layers, .packed_size = sizeof(rst_conv3x3), .pack = pack_up, .run = run_up, .sweeps = 1};
+const rst_kind rst_up = {.layers = resampling_layers,
+                         .packed_size = sizeof(rst_conv3x3),
+                         .pack = pack_up,
+                         .run = run_up,
+                         .sweeps = 1};
 
 /* ---- Back from the sum of a map and its prompt --------------------------------------------------- */
 
-static void derive_reduce_noise(const rst_part *part, const rst_checkpoint_shapes *shapes, rst_architecture *a) {
+static void derive_reduce_noise(const rst_part *part, const rst_checkpoint_shapes *shapes,
+                                rst_architecture *a) {
   a->prompts[part->level].out_channels = rst_found_size(shapes, part, CONV, 0);
   derive_reduce(part, shapes, a);
 }
 
-static void consume_reduce_noise(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
-                                 size_t n) {
+static void consume_reduce_noise(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x,
+                                 size_t y, size_t n) {
   const frame *f = s->context;
   const rst_linear *linear = f->part->packed;
   const rst_kernels *k = f->run->kernels;
   const size_t out = rst_linear_outputs(linear);
-  rst_linear_run(linear, (const uint8_t *)rows[1] + s->ring_pixel, s->ring_pixel / linear->kernels->element, n, w->values[0], out,
-                 RST_INTO_FLOATS);
+  rst_linear_run(linear, (const uint8_t *)rows[1] + s->ring_pixel, s->ring_pixel / linear->kernels->element,
+                 n, w->values[0], out, RST_INTO_FLOATS);
   k->store(rst_map_at(f->out, x, y), out, w->values[0], out, n, out);
 }
 
@@ -372,7 +384,7 @@ const rst_kind rst_skip_conv = {.layers = layers_1x1,
                                 .packed_size = sizeof(rst_linear),
                                 .pack = pack_1x1,
                                 .run = run_skip,
-.sweeps = 1};
+                                .sweeps = 1};
 
 /* ---- Output ------------------------------------------------------------------------------------ */
 
@@ -417,4 +429,4 @@ const rst_kind rst_output = {.layers = output_layers,
                              .packed_size = sizeof(rst_conv3x3),
                              .pack = pack_conv,
                              .run = run_output,
-.sweeps = 1};
+                             .sweeps = 1};

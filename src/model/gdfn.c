@@ -108,4 +108,4 @@ const rst_kind rst_gdfn = {.title = "GDFN",
                            .packed_size = sizeof(gdfn),
                            .pack = pack,
                            .run = run_gdfn,
-.sweeps = 1};
+                           .sweeps = 1};

@@ -5,8 +5,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-/* A chunk costs memory for its sums, and two rows made twice where bands are cut at it; a thread needs one to have work
- * in the first of attention's sweeps: 16 at the last of four levels of a picture of 256 rows. */
+/* A chunk costs memory for its sums, and two rows made twice where bands are cut at it; a thread needs one to
+ * have work in the first of attention's sweeps: 16 at the last of four levels of a picture of 256 rows. */
 enum { MIN_CHUNK_ROWS = 2, MAX_CHUNKS = 64 };
 
 static int compare_sizes(const void *a, const void *b) {

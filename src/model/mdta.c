@@ -268,7 +268,7 @@ static void pack_panel(void *context, size_t i, int worker) {
   float *rows = f->rows + i * f->folded.k * RST_GROUP;
   (void)worker;
   if (f->folded.evening != NULL)
-    rst_evening_weights(f->folded.evening, (float (*)[RST_GROUP])rows, f->folded.k);
+    rst_evening_weights(f->folded.evening, (float(*)[RST_GROUP])rows, f->folded.k);
   k->pack(rows, f->folded.k, (uint8_t *)(uintptr_t)f->folded.w + i * rst_panel_bytes(k, f->folded.k));
 }
 
@@ -342,4 +342,4 @@ const rst_kind rst_mdta = {.title = "MDTA",
                            .packed_size = sizeof(mdta),
                            .pack = pack,
                            .run = run_mdta,
-.sweeps = 2};
+                           .sweeps = 2};

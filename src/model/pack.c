@@ -22,7 +22,8 @@ void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, siz
                                     .into = into});
 }
 
-void rst_conv3x3_run(const rst_conv3x3 *conv, const void *const rows[3], size_t pitch, size_t pixels, float *out) {
+void rst_conv3x3_run(const rst_conv3x3 *conv, const void *const rows[3], size_t pitch, size_t pixels,
+                     float *out) {
   for (int i = 0; i < 3; i++)
     rst_linear_run(&conv->row[i], rows[i], pitch, pixels, out, rst_linear_outputs(&conv->row[i]),
                    i > 0 ? RST_ADD_FLOATS : RST_INTO_FLOATS);
@@ -76,7 +77,8 @@ rst_evening *rst_pack_evening(rst_packer *p, size_t inputs) {
 static void note(float *largest, float size) {
   float old;
   __atomic_load(largest, &old, __ATOMIC_RELAXED);
-  while (size > old && !__atomic_compare_exchange(largest, &old, &size, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (size > old &&
+         !__atomic_compare_exchange(largest, &old, &size, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 
@@ -202,7 +204,7 @@ static size_t pack_panel(const panel_source *s, const ptrdiff_t *ks, const rst_l
   uint8_t *w = (uint8_t *)(uintptr_t)to->w + panel * rst_panel_bytes(kernels, to->k);
   double sums[RST_GROUP] = {0};
   for (size_t first = 0; first < to->k; first += K_BLOCK) {
-    float (*block)[RST_GROUP] = s->panel + first;
+    float(*block)[RST_GROUP] = s->panel + first;
     const size_t count = to->k - first < K_BLOCK ? to->k - first : K_BLOCK;
     transpose(s, ks + first, count, block);
     if (s->norm_weight != NULL) fold_block(s, ks + first, count, block, sums);
@@ -237,7 +239,8 @@ static void pack_panels(rst_packer *p, panel_source *s, const rst_columns *colum
 }
 
 /* Scratch for the rows of a layer, a layer norm and panels of k rows, `ks` of them in all. */
-static bool open_source(rst_packer *p, panel_source *s, size_t layer, const rst_layer *norm, size_t k, size_t ks) {
+static bool open_source(rst_packer *p, panel_source *s, size_t layer, const rst_layer *norm, size_t k,
+                        size_t ks) {
   const rst_layer_tensors *t = &p->tensors[layer];
   *s = (panel_source){.weight = t->weight, .bias = t->bias};
   s->length = t->weight->elements / t->weight->shape[0];
@@ -249,7 +252,7 @@ static bool open_source(rst_packer *p, panel_source *s, size_t layer, const rst_
     p->status = rst_fail_memory(p->err, "packing weights");
     return false;
   }
-  s->panel = (float (*)[RST_GROUP])(s->values + rows + 2 * s->length);
+  s->panel = (float(*)[RST_GROUP])(s->values + rows + 2 * s->length);
   if (norm != NULL) {
     float *values = s->values + rows;
     t = &p->tensors[norm - p->layers];

@@ -24,7 +24,7 @@ typedef struct rst_linear {
   const rst_kernels *kernels; /* the table it is packed for, which says how numbers are stored */
   const void *w;              /* as rst_gemm has it; one panel after the other */
   size_t k, panels;
-  const float *bias;     /* [panels * 16], or NULL */
+  const float *bias;    /* [panels * 16], or NULL */
   rst_evening *evening; /* of an int8 matrix, else NULL */
 } rst_linear;
 
@@ -42,16 +42,18 @@ static inline size_t rst_linear_outputs(const rst_linear *linear) {
   return linear->panels * RST_GROUP;
 }
 
-/* Makes operands, floats where the table quantizes and otherwise left as they are, what rst_linear_run takes. */
+/* Makes operands, floats where the table quantizes and otherwise left as they are, what rst_linear_run takes.
+ */
 void rst_linear_prepare(const rst_linear *linear, void *a, size_t a_pitch, size_t pixels);
 
 /* out (+)= a * linear, for pixels whose rows are `a_pitch` and `out_pitch` long. */
 void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, size_t pixels, void *out,
                     size_t out_pitch, rst_into into);
 
-/* out = the convolution of `pixels` pixels; rows[i] point at the left neighbour of the first one, `pitch` elements from
- * pixel to pixel: three neighbours are one left operand. */
-void rst_conv3x3_run(const rst_conv3x3 *conv, const void *const rows[3], size_t pitch, size_t pixels, float *out);
+/* out = the convolution of `pixels` pixels; rows[i] point at the left neighbour of the first one, `pitch`
+ * elements from pixel to pixel: three neighbours are one left operand. */
+void rst_conv3x3_run(const rst_conv3x3 *conv, const void *const rows[3], size_t pitch, size_t pixels,
+                     float *out);
 
 /* ---- Packing ------------------------------------------------------------------------------- */
 

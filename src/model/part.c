@@ -43,8 +43,8 @@ static void tell_stage(const walk *w, rst_side side, int blocks, int width_level
   }
 }
 
-/* A level's prompt, the block that joins it with the map of `width` channels, and the way back from their sum. Returns
- * how many channels the map has then; without a prompt it stays as it is. */
+/* A level's prompt, the block that joins it with the map of `width` channels, and the way back from their
+ * sum. Returns how many channels the map has then; without a prompt it stays as it is. */
 static size_t tell_prompt(const walk *w, int level, size_t width) {
   const rst_prompt *prompt = &w->a->prompts[level];
   const size_t joined = width + (size_t)prompt->dim, out = (size_t)prompt->out_channels;

@@ -16,10 +16,10 @@ typedef struct rst_checkpoint_shapes rst_checkpoint_shapes; /* below */
 
 /* Tensors of a layer, whose names begin with those of the part and the layer. */
 typedef enum rst_form {
-  RST_CONV, /* ".weight" [out, in, side, side], ".bias" [out] */
-  RST_LINEAR, /* ".weight" [out, in], ".bias" [out]; once for a picture */
-  RST_NORM, /* ".body.weight" [out], ".body.bias" [out] */
-  RST_SCALE, /* "" [out, 1, 1] */
+  RST_CONV,      /* ".weight" [out, in, side, side], ".bias" [out] */
+  RST_LINEAR,    /* ".weight" [out, in], ".bias" [out]; once for a picture */
+  RST_NORM,      /* ".body.weight" [out], ".body.bias" [out] */
+  RST_SCALE,     /* "" [out, 1, 1] */
   RST_COMPONENTS /* "" [1, out, in, side, side] */
 } rst_form;
 

@@ -8,7 +8,8 @@
 
 static rst_status check_one(const rst_pixels *p, const char *which, rst_error *err) {
   if (p->width == 0 || p->height == 0)
-    return rst_fail(err, RST_ERROR_USAGE, "%s is %zu x %zu, expected 1 x 1 or more", which, p->width, p->height);
+    return rst_fail(err, RST_ERROR_USAGE, "%s is %zu x %zu, expected 1 x 1 or more", which, p->width,
+                    p->height);
   if (p->samples == NULL) return rst_fail(err, RST_ERROR_USAGE, "%s has no samples", which);
   if (p->sample != RST_SAMPLE_U8 && p->sample != RST_SAMPLE_U16 && p->sample != RST_SAMPLE_F32)
     return rst_fail(err, RST_ERROR_USAGE, "%s has samples of type %d, expected U8, U16 or F32", which,
@@ -16,7 +17,8 @@ static rst_status check_one(const rst_pixels *p, const char *which, rst_error *e
   return RST_OK;
 }
 
-rst_status rst_pixels_check(const rst_architecture *a, const rst_pixels *in, const rst_pixels *out, rst_error *err) {
+rst_status rst_pixels_check(const rst_architecture *a, const rst_pixels *in, const rst_pixels *out,
+                            rst_error *err) {
   if (in->channels != a->in_channels)
     return rst_fail(err, RST_ERROR_USAGE, "input has %d channels, the model takes %d", in->channels,
                     a->in_channels);
@@ -46,15 +48,16 @@ static range range_of(const rst_pixels *p) {
   return r;
 }
 
-/* Whether some sample of one is a sample of the other; both have the same strides, of which `distance` (samples) is
- * between them. */
+/* Whether some sample of one is a sample of the other; both have the same strides, of which `distance`
+ * (samples) is between them. */
 static bool share_samples(const rst_pixels *in, const rst_pixels *out, ptrdiff_t distance) {
   const ptrdiff_t channels = in->channels > out->channels ? in->channels : out->channels;
   const ptrdiff_t height = (ptrdiff_t)in->height, width = (ptrdiff_t)in->width;
   for (ptrdiff_t c = 1 - channels; c < channels; c++)
     for (ptrdiff_t y = 1 - height; y < height; y++) {
       const ptrdiff_t left = distance - c * in->channel_stride - y * in->row_stride, step = in->column_stride;
-      if (left == 0 || (step != 0 && left % step == 0 && left / step > -width && left / step < width)) return true;
+      if (left == 0 || (step != 0 && left % step == 0 && left / step > -width && left / step < width))
+        return true;
     }
   return false;
 }
@@ -66,7 +69,8 @@ rst_status rst_pixels_check_overlap(const rst_pixels *in, const rst_pixels *out,
   const intptr_t distance = (intptr_t)out->samples - (intptr_t)in->samples;
   const bool alike = in->sample == out->sample && in->row_stride == out->row_stride &&
                      in->column_stride == out->column_stride && in->channel_stride == out->channel_stride;
-  if (alike && (distance == 0 || (distance % size == 0 && !share_samples(in, out, distance / size)))) return RST_OK;
+  if (alike && (distance == 0 || (distance % size == 0 && !share_samples(in, out, distance / size))))
+    return RST_OK;
   return rst_fail(err, RST_ERROR_USAGE,
                   "the output overlaps the input; expected the very same samples, or others");
 }

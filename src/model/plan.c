@@ -45,7 +45,8 @@ static uint64_t add_bytes(uint64_t a, uint64_t b) {
 rst_tiles rst_plan_tiles(const rst_model *m, size_t width, size_t height, const rst_session_options *o,
                          const rst_plan *p) {
   const rst_architecture *a = &m->architecture;
-  return rst_tiles_of(width, height, p->tile, p->overlap, rst_architecture_multiple(a), o->blend, a->out_channels);
+  return rst_tiles_of(width, height, p->tile, p->overlap, rst_architecture_multiple(a), o->blend,
+                      a->out_channels);
 }
 
 /* The plan with tiles of the given side, 0 for the whole picture. */
@@ -69,7 +70,8 @@ static rst_status plan_of(const rst_model *m, size_t width, size_t height, const
   return status;
 }
 
-/* Bytes that the plan adds to what the budget holds: the packed weights may be in it, or in another one, already. */
+/* Bytes that the plan adds to what the budget holds: the packed weights may be in it, or in another one,
+ * already. */
 static uint64_t added_bytes(const rst_model *m, const rst_plan *plan) {
   return m->budget != NULL ? plan->working_bytes : plan->bytes;
 }
@@ -111,9 +113,9 @@ static rst_status choose_tiles(const rst_model *m, size_t width, size_t height, 
   if (low > 0) return RST_OK;
   rst_status status = plan_of(m, width, height, o, multiple, 0, &p, err);
   if (status != RST_OK) return status;
-  return rst_fail(
-      err, RST_ERROR_MEMORY, "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB",
-      width, height, all_megabytes(m, o, &p), allowed_megabytes(o));
+  return rst_fail(err, RST_ERROR_MEMORY,
+                  "%zu x %zu pixels take %.0f MB even in the smallest tiles, allowed are %.0f MB", width,
+                  height, all_megabytes(m, o, &p), allowed_megabytes(o));
 }
 
 /* The whole picture, or tiles where that does not fit. */
@@ -127,7 +129,7 @@ static rst_status decide(const rst_model *m, size_t width, size_t height, const 
 }
 
 rst_status rst_plan_make(const rst_model *m, size_t width, size_t height, const rst_session_options *o,
-                            rst_plan *plan, rst_error *err) {
+                         rst_plan *plan, rst_error *err) {
   rst_status status = check_size(width, height, err);
   if (status == RST_OK) status = check_options(&m->architecture, o, err);
   if (status == RST_OK && o->budget != NULL && o->tile == 0 && rst_threads(o->threads) < PLANNED_THREADS) {
@@ -144,4 +146,3 @@ rst_status rst_plan_make(const rst_model *m, size_t width, size_t height, const 
   if (status != RST_OK) rst_plan_init(plan);
   return status;
 }
-

@@ -1,5 +1,6 @@
-/* prompt.c - a prompt of PromptIR: learnt components, mixed as the mean of a level's map says, resized to the map,
- * convolved and put beside it, map = concat(map, prompt). Nothing that is as large as the map is made on the way. */
+/* prompt.c - a prompt of PromptIR: learnt components, mixed as the mean of a level's map says, resized to the
+ * map, convolved and put beside it, map = concat(map, prompt). Nothing that is as large as the map is made on
+ * the way. */
 #include <math.h>
 #include <string.h>
 
@@ -31,12 +32,14 @@ typedef struct packed_prompt {
 } packed_prompt;
 
 static void pack(rst_packer *p, const rst_part *part) {
-  const size_t length = (size_t)part->prompt.length, dim = (size_t)part->prompt.dim, size = (size_t)part->prompt.size;
+  const size_t length = (size_t)part->prompt.length, dim = (size_t)part->prompt.dim,
+               size = (size_t)part->prompt.size;
   packed_prompt *m = part->packed;
   m->components = rst_pack_values(p, COMPONENTS, length * dim * size * size);
-  m->linear = rst_pack_linear(
-      p, &(rst_matrix){
-             .layer = LINEAR, .columns = {.count = length, .groups = 1}, .inputs = part->in, .kernels = p->plain});
+  m->linear = rst_pack_linear(p, &(rst_matrix){.layer = LINEAR,
+                                               .columns = {.count = length, .groups = 1},
+                                               .inputs = part->in,
+                                               .kernels = p->plain});
   m->conv = rst_pack_conv(p, CONV, (rst_columns){.count = dim, .groups = 1});
 }
 
@@ -51,14 +54,15 @@ typedef struct prompting {
 /* ---- First sweep: how much of each component ----------------------------------------------------- */
 
 /* The linear layer of the mean is the mean of the linear layer, of which there are fewer channels to sum. */
-static void consume_sum(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y, size_t n) {
+static void consume_sum(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t x, size_t y,
+                        size_t n) {
   const prompting *p = s->context;
   const rst_linear *linear = &p->packed->linear;
   const size_t outputs = rst_linear_outputs(linear);
   float *sums = p->run->partials + w->chunk * outputs;
   (void)x, (void)y;
-  rst_linear_run(linear, (const uint8_t *)rows[1] + s->ring_pixel, s->ring_pixel / linear->kernels->element, n,
-                 w->values[0], outputs, RST_INTO_FLOATS);
+  rst_linear_run(linear, (const uint8_t *)rows[1] + s->ring_pixel, s->ring_pixel / linear->kernels->element,
+                 n, w->values[0], outputs, RST_INTO_FLOATS);
   for (size_t i = 0; i < outputs; i++) {
     float sum = 0;
     for (size_t pixel = 0; pixel < n; pixel++) sum += w->values[0][pixel * outputs + i];
@@ -68,7 +72,8 @@ static void consume_sum(const rst_sweep *s, rst_worker *w, const void *const row
 
 static void sum_up(rst_run *run, const prompting *p) {
   const rst_grid *grid = &run->grid[p->part->level];
-  const size_t outputs = rst_linear_outputs(&p->packed->linear), bytes = grid->chunk_count * outputs * sizeof(float);
+  const size_t outputs = rst_linear_outputs(&p->packed->linear),
+               bytes = grid->chunk_count * outputs * sizeof(float);
   rst_need(&run->needs.partials, bytes);
   if (!run->planning) memset(run->partials, 0, bytes);
   rst_sweep sweep = {.source = p->in,
@@ -88,7 +93,8 @@ static void find_shares(const prompting *p, double shares[RST_MAX_PROMPT_LENGTH]
   double most = -INFINITY, sum = 0;
   for (size_t i = 0; i < length; i++) {
     double total = 0;
-    for (size_t chunk = 0; chunk < grid->chunk_count; chunk++) total += (double)p->run->partials[chunk * outputs + i];
+    for (size_t chunk = 0; chunk < grid->chunk_count; chunk++)
+      total += (double)p->run->partials[chunk * outputs + i];
     shares[i] = total / ((double)grid->width * (double)grid->height);
     most = fmax(most, shares[i]);
   }
@@ -123,22 +129,24 @@ typedef struct between {
   float share;
 } between;
 
-/* Bilinear: centres of pixels on centres of pixels (align_corners=False), without a filter where it shrinks. */
+/* Bilinear: centres of pixels on centres of pixels (align_corners=False), without a filter where it shrinks.
+ */
 static between place_of(size_t at, size_t length, size_t size) {
   const double place = fmax(0, ((double)at + 0.5) * (double)size / (double)length - 0.5);
   const size_t first = (size_t)place;
   return (between){first, first + 1 < size ? first + 1 : first, (float)(place - (double)first)};
 }
 
-static void produce_prompt(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y, size_t n,
-                           void *out) {
+static void produce_prompt(const rst_sweep *s, rst_worker *w, const void *source, size_t x, size_t y,
+                           size_t n, void *out) {
   const prompting *p = s->context;
   const size_t size = (size_t)p->part->prompt.size, padded = rst_padded((size_t)p->part->prompt.dim);
   const between row = place_of(y, s->height, size);
   (void)source;
   for (size_t i = 0; i < n; i++) {
     const between column = place_of(x + i, s->width, size);
-    const float *above = p->run->prompt + row.first * size * padded, *below = p->run->prompt + row.second * size * padded;
+    const float *above = p->run->prompt + row.first * size * padded,
+                *below = p->run->prompt + row.second * size * padded;
     const size_t left = column.first * padded, right = column.second * padded;
     for (size_t c = 0; c < padded; c++) {
       const float top = above[left + c] + column.share * (above[right + c] - above[left + c]);

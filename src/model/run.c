@@ -13,7 +13,8 @@ static size_t strip_columns(size_t ring_pixel) {
   return columns < MIN_STRIP ? MIN_STRIP : columns > MAX_STRIP ? MAX_STRIP : columns;
 }
 
-static void count_needs(rst_run *run, const rst_sweep *s, const rst_sweep_needs *n, size_t first, size_t end) {
+static void count_needs(rst_run *run, const rst_sweep *s, const rst_sweep_needs *n, size_t first,
+                        size_t end) {
   rst_needs *needs = &run->needs;
   /* One output more than columns made, in the strip that ends at the right edge; an even number. */
   const size_t pixels = s->strip + 2;

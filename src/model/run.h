@@ -1,7 +1,7 @@
 /* run.h - runs of a model over pictures of one size.
  *
- * The network is walked by the same code first for planning, in which maps and buffers are only counted, and then for
- * every run, in memory of the sizes found. */
+ * The network is walked by the same code first for planning, in which maps and buffers are only counted, and
+ * then for every run, in memory of the sizes found. */
 #ifndef RST_MODEL_RUN_H
 #define RST_MODEL_RUN_H
 
@@ -13,11 +13,13 @@
 
 /* Bytes of the buffers, the largest that any sweep asked for. */
 typedef struct rst_needs {
-  size_t ring, carry, operand[2], values[2], sums;          /* of each worker */
+  size_t ring, carry, operand[2], values[2], sums;                  /* of each worker */
   size_t border_rows, partials, attention, folded, product, prompt; /* of the run */
 } rst_needs;
 
-enum { RST_PAGE = 4096 }; /* where maps begin: a page, or less, and then those at its borders are not given back */
+enum {
+  RST_PAGE = 4096
+}; /* where maps begin: a page, or less, and then those at its borders are not given back */
 
 /* A stretch of the maps' memory. */
 typedef struct rst_span {
@@ -34,7 +36,7 @@ struct rst_run {
   bool planning;
   bool too_large; /* found in planning: no memory holds the maps */
   rst_needs needs;
-  size_t map_bytes, map_peak; /* of maps alive now, of the most so far */
+  size_t map_bytes, map_peak;         /* of maps alive now, of the most so far */
   rst_span spans[RST_MAX_LEVELS + 1]; /* of the maps alive now; empty ones are free */
   size_t spans_end;                   /* behind the last one so far */
 
@@ -79,8 +81,8 @@ void rst_run_map_free(rst_run *run, rst_map *map);
 
 /* Tells the progress within a part now and then, for `watch`; `context` is the run. */
 void rst_run_look(void *context);
-/* Begins a part of so many multiply-adds and outputs of sweeps; ends it and tells the progress, RST_CANCELLED when
- * that says, or has said, stop. */
+/* Begins a part of so many multiply-adds and outputs of sweeps; ends it and tells the progress, RST_CANCELLED
+ * when that says, or has said, stop. */
 void rst_run_part_begin(rst_run *run, double work, double pixels);
 rst_status rst_run_part_end(rst_run *run, rst_error *err);
 
@@ -91,8 +93,9 @@ static inline void rst_need(size_t *most, size_t bytes) {
   *most = *most > bytes ? *most : bytes;
 }
 
-/* network.c: a run over pictures of that size (or smaller by less than the network's multiple), planned. It ends, also
- * on failure, with rst_network_free. RST_ERROR_MEMORY when there is none for the planning itself. */
+/* network.c: a run over pictures of that size (or smaller by less than the network's multiple), planned. It
+ * ends, also on failure, with rst_network_free. RST_ERROR_MEMORY when there is none for the planning itself.
+ */
 rst_status rst_network_plan(rst_run *run, const rst_model *model, size_t width, size_t height,
                             const rst_session_options *options, rst_error *err);
 void rst_network_free(rst_run *run);
@@ -100,18 +103,20 @@ void rst_network_free(rst_run *run);
 uint64_t rst_network_bytes(const rst_run *run);
 /* Takes memory for the buffers and the maps. The maps' is more than the peak: rows are given back early. */
 void rst_network_take(rst_run *run, rst_place *place);
-/* One run over the whole of `input`, whose shape and that of `output` fit. The pool has run->threads threads; the
- * progress is told from `first` on, `share` of it. RST_ERROR_NUMBERS or RST_CANCELLED. */
+/* One run over the whole of `input`, whose shape and that of `output` fit. The pool has run->threads threads;
+ * the progress is told from `first` on, `share` of it. RST_ERROR_NUMBERS or RST_CANCELLED. */
 rst_status rst_network_run(rst_run *run, rst_pool *pool, const rst_pixels *input, const rst_pixels *output,
                            double first, double share, rst_error *err);
 
-/* calibrate.c: opens the eyes of int8 products. The model is filled for the first time, and filled again afterwards;
- * the pool has so many threads. RST_ERROR_MEMORY. */
+/* calibrate.c: opens the eyes of int8 products. The model is filled for the first time, and filled again
+ * afterwards; the pool has so many threads. RST_ERROR_MEMORY. */
 rst_status rst_model_calibrate(const rst_model *model, rst_pool *pool, int threads, rst_budget *budget,
                                rst_error *err);
 
-/* pixels.c: whether the pictures fit the model and each other; and whether their samples may lie where they do. */
-rst_status rst_pixels_check(const rst_architecture *a, const rst_pixels *in, const rst_pixels *out, rst_error *err);
+/* pixels.c: whether the pictures fit the model and each other; and whether their samples may lie where they
+ * do. */
+rst_status rst_pixels_check(const rst_architecture *a, const rst_pixels *in, const rst_pixels *out,
+                            rst_error *err);
 rst_status rst_pixels_check_overlap(const rst_pixels *in, const rst_pixels *out, rst_error *err);
 /* Samples of the caller's pictures as floats. */
 void rst_pixels_load(const rst_pixels *p, size_t x, size_t y, float *channels);

@@ -24,7 +24,8 @@ struct rst_session {
 
 /* ---- Planning ---------------------------------------------------------------------------------------- */
 
-static rst_status read_options(const rst_session_options *given, rst_session_options *options, rst_error *err) {
+static rst_status read_options(const rst_session_options *given, rst_session_options *options,
+                               rst_error *err) {
   rst_session_options_init(options);
   return rst_options_read(options, sizeof *options, given, "rst_session_options", err);
 }
@@ -88,8 +89,7 @@ static rst_status resize(rst_session *s, size_t width, size_t height, rst_error 
   rst_session_make_room(s, width, height);
   if (s->memory != NULL) return RST_OK;
   rst_status status = rst_plan_make(s->model, width, height, &s->options, &s->plan, err);
-  if (status == RST_OK)
-    status = rst_budget_claim(s->options.budget, s->plan.working_bytes, "the run", err);
+  if (status == RST_OK) status = rst_budget_claim(s->options.budget, s->plan.working_bytes, "the run", err);
   if (status == RST_OK) {
     s->claimed = s->plan.working_bytes;
     status = prepare(s, width, height, err);
@@ -159,7 +159,8 @@ static rst_status run_tiles(rst_session *s, const rst_pixels *input, const rst_p
   for (size_t j = 0; j < t->y.count && status == RST_OK; j++)
     for (size_t i = 0; i < t->x.count && status == RST_OK; i++) {
       const rst_pixels in = rst_tiles_input(t, input, i, j), result = rst_tiles_result(t, &in);
-      status = rst_network_run(&s->run, s->pool, &in, &result, first + each * (double)(j * t->x.count + i), each, err);
+      status = rst_network_run(&s->run, s->pool, &in, &result, first + each * (double)(j * t->x.count + i),
+                               each, err);
       if (status == RST_OK) rst_tiles_blend(t, &result, i, j);
     }
   for (size_t y = 0; y < output->height && status == RST_OK; y++)
@@ -181,7 +182,8 @@ rst_status rst_session_run_part(rst_session *s, const rst_pixels *input, const r
   return rst_network_run(&s->run, s->pool, input, output, first, share, err);
 }
 
-rst_status rst_session_run(rst_session *s, const rst_pixels *input, const rst_pixels *output, rst_error *err) {
+rst_status rst_session_run(rst_session *s, const rst_pixels *input, const rst_pixels *output,
+                           rst_error *err) {
   return rst_end(err, rst_session_run_part(s, input, output, 0, 1, err));
 }
 

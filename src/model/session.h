@@ -12,7 +12,7 @@ void rst_session_make_room(rst_session *session, size_t width, size_t height);
 void rst_session_tell_plan(const rst_session *session);
 
 /* rst_session_run as one of `parts` runs that are a whole for the progress. */
-rst_status rst_session_run_part(rst_session *session, const rst_pixels *input, const rst_pixels *output, int part,
-                                int parts, rst_error *err);
+rst_status rst_session_run_part(rst_session *session, const rst_pixels *input, const rst_pixels *output,
+                                int part, int parts, rst_error *err);
 
 #endif

@@ -12,7 +12,8 @@ enum {
 /* A multiple of the threads where there are enough rows or chunks. */
 size_t rst_sweep_bands(const rst_sweep *s, size_t first, size_t end) {
   const size_t rows = end - first, t = (size_t)s->threads;
-  return rst_min(t * ((rows + t * BAND_ROWS - 1) / (t * BAND_ROWS)), s->chunks == NULL ? rows : s->chunk_count);
+  return rst_min(t * ((rows + t * BAND_ROWS - 1) / (t * BAND_ROWS)),
+                 s->chunks == NULL ? rows : s->chunk_count);
 }
 
 /* The first chunk of band i of `bands`. */

@@ -60,8 +60,8 @@ struct rst_sweep {
   const void *context; /* for the callbacks */
 
   const size_t *column_cuts; /* rising, the last one is width; outputs of a strip never cross one */
-  /* For statistics that are summed apart, in an order that does not depend on the threads: first rows, rising,
-   * chunks[chunk_count] is height; bands are made of whole chunks. NULL: bands begin at any row. */
+  /* For statistics that are summed apart, in an order that does not depend on the threads: first rows,
+   * rising, chunks[chunk_count] is height; bands are made of whole chunks. NULL: bands begin at any row. */
   const size_t *chunks;
   size_t chunk_count;
 

@@ -50,8 +50,8 @@ static void sum_weights(const rst_tiling *a, rst_blend blend, double *sums) {
 
 /* ---- Buffers --------------------------------------------------------------------------------------- */
 
-rst_tiles rst_tiles_of(size_t width, size_t height, size_t tile, size_t overlap, size_t multiple, rst_blend blend,
-                       int channels) {
+rst_tiles rst_tiles_of(size_t width, size_t height, size_t tile, size_t overlap, size_t multiple,
+                       rst_blend blend, int channels) {
   return (rst_tiles){.x = tiling_of(width, tile, overlap, multiple),
                      .y = tiling_of(height, tile, overlap, multiple),
                      .blend = blend,
@@ -61,8 +61,9 @@ rst_tiles rst_tiles_of(size_t width, size_t height, size_t tile, size_t overlap,
 /* Bytes of width x height pixels; SIZE_MAX when that does not fit. */
 static size_t picture_bytes(const rst_tiles *t, size_t width, size_t height) {
   size_t bytes;
-  return rst_mul(width, height, &bytes) && rst_mul(bytes, (size_t)t->channels * sizeof(float), &bytes) ? bytes
-                                                                                                       : SIZE_MAX;
+  return rst_mul(width, height, &bytes) && rst_mul(bytes, (size_t)t->channels * sizeof(float), &bytes)
+             ? bytes
+             : SIZE_MAX;
 }
 
 void rst_tiles_place(rst_tiles *t, rst_place *p) {

@@ -24,8 +24,8 @@ typedef struct rst_tiles {
 } rst_tiles;
 
 /* The tiles, without memory. `overlap` is at most tile - multiple. */
-rst_tiles rst_tiles_of(size_t width, size_t height, size_t tile, size_t overlap, size_t multiple, rst_blend blend,
-                       int channels);
+rst_tiles rst_tiles_of(size_t width, size_t height, size_t tile, size_t overlap, size_t multiple,
+                       rst_blend blend, int channels);
 /* Takes memory for the buffers. */
 void rst_tiles_place(rst_tiles *tiles, rst_place *place);
 

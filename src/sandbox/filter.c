@@ -19,7 +19,8 @@ typedef struct rules {
 } rules;
 
 static void add(rules *r, uint32_t action, const int calls[], size_t count) {
-  for (size_t i = 0; i < count && r->failed == 0; i++) r->failed = -seccomp_rule_add(r->filter, action, calls[i], 0);
+  for (size_t i = 0; i < count && r->failed == 0; i++)
+    r->failed = -seccomp_rule_add(r->filter, action, calls[i], 0);
 }
 
 /* Where the argument is of that kind. */
@@ -59,8 +60,8 @@ static void allow_rest(rules *r) {
   ADD(r, SCMP_ACT_ALLOW, calls);
 }
 
-/* Decoders of AVIF and HEIC work in threads, which may do no more than the process. The C library is to make them with
- * the call whose flags can be seen. */
+/* Decoders of AVIF and HEIC work in threads, which may do no more than the process. The C library is to make
+ * them with the call whose flags can be seen. */
 static void allow_threads(rules *r) {
   static const int hidden[] = {SCMP_SYS(clone3)}, others[] = {SCMP_SYS(rseq), SCMP_SYS(set_robust_list)};
   add_if(r, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));

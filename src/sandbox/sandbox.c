@@ -144,10 +144,11 @@ __attribute__((noreturn)) static void help(const rst_sandbox_options *options, r
   else if (refused == ENOMEM)
     end.status = (int32_t)rst_fail_memory(&err, options->name);
   else
-    end.status = (int32_t)rst_fail(&err, options->status,
-                                   "%s: cannot be read in a process of its own without rights: the kernel takes no filter of "
-                                   "system calls (seccomp); --no-sandbox does without",
-                                   options->name);
+    end.status = (int32_t)rst_fail(
+        &err, options->status,
+        "%s: cannot be read in a process of its own without rights: the kernel takes no filter of "
+        "system calls (seccomp); --no-sandbox does without",
+        options->name);
   memcpy(end.message, err.message, sizeof end.message);
   rst_sandbox_send(sandbox, END, &end, sizeof end);
   _exit(0);
@@ -172,11 +173,13 @@ static rst_status complain(const rst_helper *h, const char *what) {
   return rst_fail(h->err, h->options.status, "%s: %s", h->options.name, what);
 }
 
-/* Whether the helper sleeps and sleeps: a lock that nobody opens. Asked with every poll that has brought nothing. */
+/* Whether the helper sleeps and sleeps: a lock that nobody opens. Asked with every poll that has brought
+ * nothing. */
 static bool hangs(rst_helper *h) {
   clockid_t clock;
   struct timespec now;
-  if (h->options.idle == 0 || clock_getcpuclockid(h->pid, &clock) != 0 || clock_gettime(clock, &now) != 0) return false;
+  if (h->options.idle == 0 || clock_getcpuclockid(h->pid, &clock) != 0 || clock_gettime(clock, &now) != 0)
+    return false;
   const bool same = now.tv_sec == h->used.tv_sec && now.tv_nsec == h->used.tv_nsec;
   h->used = now;
   h->idle = same ? h->idle + 1 : 0;
@@ -187,7 +190,8 @@ static bool hangs(rst_helper *h) {
 static rst_status read_bytes(rst_helper *h, void *to, size_t size, size_t *got) {
   const rst_sandbox_options *o = &h->options;
   for (*got = 0; *got < size;) {
-    if (o->cancelled != NULL && o->cancelled(o->user)) return rst_fail(h->err, RST_CANCELLED, "%s: cancelled", o->name);
+    if (o->cancelled != NULL && o->cancelled(o->user))
+      return rst_fail(h->err, RST_CANCELLED, "%s: cancelled", o->name);
     struct pollfd p = {.fd = h->records, .events = POLLIN};
     const int ready = poll(&p, 1, POLL_MS);
     if (ready == 0 && hangs(h)) return complain(h, "its decoder hangs: the file is damaged, or an attack");
@@ -332,8 +336,8 @@ static rst_status take_shared(const rst_helper *h, rst_shared *shared) {
   return RST_OK;
 }
 
-rst_status rst_sandbox_run(const rst_sandbox_options *o, rst_sandbox_work work, void *user, rst_shared *shared,
-                           rst_error *err) {
+rst_status rst_sandbox_run(const rst_sandbox_options *o, rst_sandbox_work work, void *user,
+                           rst_shared *shared, rst_error *err) {
   rst_helper *h;
   rst_sandbox_record taken;
   bool more = true;
@@ -341,7 +345,8 @@ rst_status rst_sandbox_run(const rst_sandbox_options *o, rst_sandbox_work work, 
   rst_status status = rst_sandbox_start(o, work, user, &h, err);
   while (status == RST_OK && more) {
     status = rst_sandbox_next(h, &taken, &more, err);
-    if (status == RST_OK && more && (o->receive == NULL || !o->receive(o->user, taken.kind, taken.data, taken.size)))
+    if (status == RST_OK && more &&
+        (o->receive == NULL || !o->receive(o->user, taken.kind, taken.data, taken.size)))
       status = complain(h, NONSENSE);
   }
   if (status == RST_OK) status = take_shared(h, shared);
@@ -349,8 +354,9 @@ rst_status rst_sandbox_run(const rst_sandbox_options *o, rst_sandbox_work work, 
   return status;
 }
 
-/* The allocators of sanitizers are no better than POSIX asks: a fork while another thread holds one of their locks is a
- * helper that waits forever. (The C libraries see to theirs.) A folder of threads has two links and one for each. */
+/* The allocators of sanitizers are no better than POSIX asks: a fork while another thread holds one of their
+ * locks is a helper that waits forever. (The C libraries see to theirs.) A folder of threads has two links
+ * and one for each. */
 static bool may_fork(void) {
   struct stat st;
   return !SANITIZED || (stat("/proc/self/task", &st) == 0 && st.st_nlink <= 3);

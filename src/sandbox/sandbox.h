@@ -44,12 +44,12 @@ rst_status rst_sandbox_run(const rst_sandbox_options *options, rst_sandbox_work 
                            rst_shared *shared, rst_error *err);
 void rst_shared_free(rst_shared *shared); /* a no-op on a zeroed or freed one */
 
-/* The same a record at a time, without shared memory, for work that gives more than is to be held at once: the
- * helper waits while nobody takes its records. */
+/* The same a record at a time, without shared memory, for work that gives more than is to be held at once:
+ * the helper waits while nobody takes its records. */
 typedef struct rst_helper rst_helper; /* the caller's end */
 
 typedef struct rst_sandbox_record {
-  unsigned kind; /* less than 256 */
+  unsigned kind;    /* less than 256 */
   const void *data; /* not to be trusted; until the next call */
   size_t size;
 } rst_sandbox_record;
@@ -73,8 +73,8 @@ bool rst_sandbox_send(rst_sandbox *sandbox, unsigned kind, const void *data, siz
  * (errno EFBIG: because the process may not make such large files). */
 void *rst_sandbox_share(rst_sandbox *sandbox, size_t bytes);
 
-/* Gives up everything; from then on only the two descriptors can be written. 0, or an errno: ENOMEM, or what the
- * kernel has refused with. (filter.c) */
+/* Gives up everything; from then on only the two descriptors can be written. 0, or an errno: ENOMEM, or what
+ * the kernel has refused with. (filter.c) */
 int rst_sandbox_enter(int records, int shared);
 
 #endif

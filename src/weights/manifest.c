@@ -20,7 +20,8 @@ enum { MAX_FILES = 1000 };
 
 typedef struct model_keys {
   const cJSON *in_channels, *out_channels, *dim, *num_blocks, *num_refinement_blocks, *heads;
-  const cJSON *ffn_expansion_factor, *ffn_hidden, *bias, *layer_norm, *attention, *dual_pixel, *residual, *prompts;
+  const cJSON *ffn_expansion_factor, *ffn_hidden, *bias, *layer_norm, *attention, *dual_pixel, *residual,
+      *prompts;
 } model_keys;
 
 static rst_status read_int(const cJSON *value, const char *where, const char *key, int *out, rst_error *err) {
@@ -108,14 +109,18 @@ static rst_status read_attention(const cJSON *value, const char *where, rst_arch
 }
 
 /* A level's prompt, null where it has none. */
-static rst_status read_prompt(const cJSON *value, const char *where, int level, rst_prompt *prompt, rst_error *err) {
+static rst_status read_prompt(const cJSON *value, const char *where, int level, rst_prompt *prompt,
+                              rst_error *err) {
   const cJSON *values[6] = {NULL};
   const struct {
     const char *key;
     int *out;
-  } numbers[] = {{"length", &prompt->length},         {"dim", &prompt->dim},
-                 {"size", &prompt->size},             {"heads", &prompt->heads},
-                 {"ffn_hidden", &prompt->ffn_hidden}, {"out_channels", &prompt->out_channels}};
+  } numbers[] = {{"length", &prompt->length},
+                 {"dim", &prompt->dim},
+                 {"size", &prompt->size},
+                 {"heads", &prompt->heads},
+                 {"ffn_hidden", &prompt->ffn_hidden},
+                 {"out_channels", &prompt->out_channels}};
   rst_json_field fields[COUNT(numbers)];
   char entry[RST_JSON_WHERE + 24];
   if (cJSON_IsNull(value)) return RST_OK;
@@ -125,7 +130,8 @@ static rst_status read_prompt(const cJSON *value, const char *where, int level, 
   for (size_t i = 0; i < COUNT(numbers) && status == RST_OK; i++)
     status = read_int(values[i], entry, numbers[i].key, numbers[i].out, err);
   if (status == RST_OK && prompt->length == 0) /* which means that there is none */
-    status = rst_fail(err, RST_ERROR_WEIGHTS, "%s: length 0, expected 1 to %d", entry, (int)RST_MAX_PROMPT_LENGTH);
+    status =
+        rst_fail(err, RST_ERROR_WEIGHTS, "%s: length 0, expected 1 to %d", entry, (int)RST_MAX_PROMPT_LENGTH);
   return status;
 }
 

@@ -1,5 +1,5 @@
-/* A picture of any format: which one is fuzzed is the corpus' business. PNG's checksums are made right after most mutations: behind
- * them is more to be found. */
+/* A picture of any format: which one is fuzzed is the corpus' business. PNG's checksums are made right after
+ * most mutations: behind them is more to be found. */
 #include <string.h>
 
 #include "fuzz.h"

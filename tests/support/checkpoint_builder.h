@@ -90,7 +90,8 @@ int workshop_open(
 int workshop_close(void **state);
 void workshop_model(workshop *w, const rst_architecture *architecture); /* another one */
 
-/* Each is done twice, in the process itself and in a helper. Converting `input` must work and give the values of the model, in every tensor, and its architecture. */
+/* Each is done twice, in the process itself and in a helper. Converting `input` must work and give the values
+ * of the model, in every tensor, and its architecture. */
 void assert_converts(workshop *w);
 /* It must fail so; `message` is what follows the input's path and ": ". No file is left. */
 void assert_refused(workshop *w, const char *message);

@@ -72,8 +72,8 @@ static void add(double *x, double *y, size_t count) {
 }
 
 /* x += attn(norm1(x)), multi-Dconv head transposed attention. */
-static void add_attention(const oracle_model *model, const char *prefix, int level, size_t channels, size_t heads,
-                          size_t height, size_t width, double *x) {
+static void add_attention(const oracle_model *model, const char *prefix, int level, size_t channels,
+                          size_t heads, size_t height, size_t width, double *x) {
   const bool bias = model->architecture.bias;
   const size_t pixels = height * width;
   char name[128];
@@ -148,12 +148,13 @@ static double *down(const oracle_model *model, int l, double *x, size_t channels
 }
 
 /* The prompt of a level for its map x: [dim][height][width]. */
-static double *make_prompt(const oracle_model *model, int level, const double *x, size_t channels, size_t height,
-                           size_t width) {
+static double *make_prompt(const oracle_model *model, int level, const double *x, size_t channels,
+                           size_t height, size_t width) {
   const rst_prompt *prompt = &model->architecture.prompts[level];
   const size_t length = (size_t)prompt->length, dim = (size_t)prompt->dim, size = (size_t)prompt->size;
   const size_t component = dim * size * size, pixels = height * width;
-  double *mean = oracle_alloc(channels), *mixed = oracle_alloc(component), *resized = oracle_alloc(dim * pixels);
+  double *mean = oracle_alloc(channels), *mixed = oracle_alloc(component),
+         *resized = oracle_alloc(dim * pixels);
   char name[64];
   for (size_t i = 0; i < channels * pixels; i++) mean[i / pixels] += x[i] / (double)pixels;
   snprintf(name, sizeof name, "prompt%d.linear_layer", level);
@@ -161,7 +162,8 @@ static double *make_prompt(const oracle_model *model, int level, const double *x
   oracle_softmax(shares, length);
   snprintf(name, sizeof name, "prompt%d", level);
   double *components = fetch(model, name, "prompt_param", length * component);
-  for (size_t i = 0; i < length * component; i++) mixed[i % component] += shares[i / component] * components[i];
+  for (size_t i = 0; i < length * component; i++)
+    mixed[i % component] += shares[i / component] * components[i];
   oracle_resize(mixed, dim, size, size, height, width, resized);
   snprintf(name, sizeof name, "prompt%d.conv3x3", level);
   double *out = conv3x3(model, name, false, resized, dim, height, width, dim);
@@ -173,7 +175,8 @@ static double *make_prompt(const oracle_model *model, int level, const double *x
   return out;
 }
 
-/* A level's prompt and what joins the two: x is freed, the result has as many channels as *channels becomes. */
+/* A level's prompt and what joins the two: x is freed, the result has as many channels as *channels becomes.
+ */
 static double *prompted(const oracle_model *model, int level, double *x, size_t *channels, size_t height,
                         size_t width) {
   const rst_prompt *prompt = &model->architecture.prompts[level];
@@ -211,7 +214,8 @@ static double *up(const oracle_model *model, int l, double *x, size_t below, dou
   free(twice);
   if (l == 0) return joined;
   snprintf(name, sizeof name, "reduce_chan_level%d", l + 1);
-  double *reduced = conv1x1(model, name, model->architecture.bias, joined, risen + channels, pixels, channels);
+  double *reduced =
+      conv1x1(model, name, model->architecture.bias, joined, risen + channels, pixels, channels);
   free(joined);
   return reduced;
 }

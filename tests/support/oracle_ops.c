@@ -192,8 +192,8 @@ static double between(const double *x, size_t count, double at) {
   return share == 0 ? first[0] : (1 - share) * first[0] + share * first[1];
 }
 
-void oracle_resize(const double *x, size_t channels, size_t height, size_t width, size_t out_height, size_t out_width,
-                   double *out) {
+void oracle_resize(const double *x, size_t channels, size_t height, size_t width, size_t out_height,
+                   size_t out_width, double *out) {
   double *column = oracle_alloc(height);
   for (size_t c = 0; c < channels; c++)
     for (size_t i = 0; i < out_width; i++) {

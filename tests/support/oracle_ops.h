@@ -64,10 +64,10 @@ void oracle_pixel_shuffle(const double *x, size_t channels, size_t height, size_
  * often as needed; a single pixel is repeated. */
 size_t oracle_reflect(size_t i, size_t length);
 
-/* Bilinear to another size, centres of pixels on centres of pixels; where it shrinks, no more than two pixels of an axis
- * are looked at. */
-void oracle_resize(const double *x, size_t channels, size_t height, size_t width, size_t out_height, size_t out_width,
-                   double *out);
+/* Bilinear to another size, centres of pixels on centres of pixels; where it shrinks, no more than two pixels
+ * of an axis are looked at. */
+void oracle_resize(const double *x, size_t channels, size_t height, size_t width, size_t out_height,
+                   size_t out_width, double *out);
 
 /* row[0 .. count) becomes its softmax. */
 void oracle_softmax(double *row, size_t count);

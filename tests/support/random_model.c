@@ -126,7 +126,7 @@ static spread tensor_spread(const rst_tensor_spec *spec) {
   if (ends_with(spec->name, ".body.weight")) return (spread){1, 0.2};
   if (ends_with(spec->name, ".bias")) return (spread){0, 0.1};
   const double fan_in = (double)spec->elements / (double)spec->shape[0];
-  const double gain = strcmp(spec->name, "output.weight") == 0    ? 0.1
+  const double gain = strcmp(spec->name, "output.weight") == 0        ? 0.1
                       : ends_with(spec->name, ".linear_layer.weight") ? 3
                                                                       : 1;
   return (spread){0, gain * sqrt(3 / fan_in)};

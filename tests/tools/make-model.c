@@ -211,26 +211,17 @@ static void set_option(settings *s, int option, const char *value) {
 }
 
 int main(int argc, char **argv) {
-  static const struct option options[] = {{"full", no_argument, NULL, FULL},
-                                          {"dim", required_argument, NULL, DIM},
-                                          {"blocks", required_argument, NULL, BLOCKS},
-                                          {"refinement", required_argument, NULL, REFINEMENT},
-                                          {"heads", required_argument, NULL, HEADS},
-                                          {"factor", required_argument, NULL, FACTOR},
-                                          {"hidden", required_argument, NULL, HIDDEN},
-                                          {"attention", required_argument, NULL, ATTENTION},
-                                          {"norm", required_argument, NULL, NORM},
-                                          {"bias", no_argument, NULL, BIAS},
-                                          {"in", required_argument, NULL, IN},
-                                          {"out", required_argument, NULL, OUT},
-                                          {"dual-pixel", no_argument, NULL, DUAL},
-                                          {"no-residual", no_argument, NULL, ALONE},
-                                          {"prompts", no_argument, NULL, PROMPTS},
-                                          {"seed", required_argument, NULL, SEED},
-                                          {"dtype", required_argument, NULL, DTYPE},
-                                          {"inline", no_argument, NULL, INLINE},
-                                          {"help", no_argument, NULL, HELP},
-                                          {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"full", no_argument, NULL, FULL},           {"dim", required_argument, NULL, DIM},
+      {"blocks", required_argument, NULL, BLOCKS}, {"refinement", required_argument, NULL, REFINEMENT},
+      {"heads", required_argument, NULL, HEADS},   {"factor", required_argument, NULL, FACTOR},
+      {"hidden", required_argument, NULL, HIDDEN}, {"attention", required_argument, NULL, ATTENTION},
+      {"norm", required_argument, NULL, NORM},     {"bias", no_argument, NULL, BIAS},
+      {"in", required_argument, NULL, IN},         {"out", required_argument, NULL, OUT},
+      {"dual-pixel", no_argument, NULL, DUAL},     {"no-residual", no_argument, NULL, ALONE},
+      {"prompts", no_argument, NULL, PROMPTS},     {"seed", required_argument, NULL, SEED},
+      {"dtype", required_argument, NULL, DTYPE},   {"inline", no_argument, NULL, INLINE},
+      {"help", no_argument, NULL, HELP},           {NULL, 0, NULL, 0}};
   settings s = {.architecture = architecture_small(8, 4), .factor = 2.66, .seed = 1, .dtype = RST_DTYPE_F32};
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     if (option == '?') return 2;

@@ -1,5 +1,5 @@
-/* on-terminal.c - runs a command with a terminal as its stdin, stdout and stderr, copies what it writes there to
- * stdout, and ends with its status. */
+/* on-terminal.c - runs a command with a terminal as its stdin, stdout and stderr, copies what it writes there
+ * to stdout, and ends with its status. */
 #include <errno.h>
 #include <pty.h>
 #include <stdio.h>

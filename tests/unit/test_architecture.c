@@ -92,7 +92,8 @@ static void test_published_models_have_the_published_number_of_parameters(void *
   assert_int_equal(parameters_of(&a), 26111668);
   /* 35.59 M are published, with those of six convolutions that never run. */
   a = promptir();
-  const size_t unused = 64 * 64 + 128 * 128 + 320 * 256 + (48 + 64) * 48 + (96 + 128) * 96 + (192 + 256) * 192;
+  const size_t unused =
+      64 * 64 + 128 * 128 + 320 * 256 + (48 + 64) * 48 + (96 + 128) * 96 + (192 + 256) * 192;
   assert_int_equal(parameters_of(&a) + unused, 35592263);
 }
 
@@ -295,10 +296,12 @@ static void test_macs_of_no_architecture_are_none(void **state) {
 
 static void test_stages_are_runs_of_blocks(void **state) {
   (void)state;
-  static const rst_stage_info expected[] = {
-      {0, "encoder_level1", "MDTA, GDFN", 0, 48, 4, 1, 127}, {0, "encoder_level2", "GDFN", 1, 96, 6, 0, 255},
-      {0, "latent", "MDTA, GDFN", 3, 384, 8, 8, 1021},       {0, "decoder_level2", "GDFN", 1, 96, 6, 0, 255},
-      {0, "decoder_level1", "MDTA, GDFN", 0, 96, 4, 1, 255}, {0, "refinement", "MDTA, GDFN", 0, 96, 4, 1, 255}};
+  static const rst_stage_info expected[] = {{0, "encoder_level1", "MDTA, GDFN", 0, 48, 4, 1, 127},
+                                            {0, "encoder_level2", "GDFN", 1, 96, 6, 0, 255},
+                                            {0, "latent", "MDTA, GDFN", 3, 384, 8, 8, 1021},
+                                            {0, "decoder_level2", "GDFN", 1, 96, 6, 0, 255},
+                                            {0, "decoder_level1", "MDTA, GDFN", 0, 96, 4, 1, 255},
+                                            {0, "refinement", "MDTA, GDFN", 0, 96, 4, 1, 255}};
   const size_t count = sizeof expected / sizeof *expected;
   rst_architecture a = published();
   a.attention[1] = false;
@@ -400,13 +403,13 @@ static void test_fields_that_do_not_fit_together_are_refused(void **state) {
 static void test_prompts_out_of_range_are_refused(void **state) {
   (void)state;
   static const rst_prompt sound = {5, 64, 64, 4, 425, 96};
-#define PROMPT_REFUSED(level, change, message)          \
-  REFUSED(                                              \
-      {                                                 \
-        rst_prompt *p = &a.prompts[level];              \
-        *p = sound;                                     \
-        change;                                         \
-      },                                                \
+#define PROMPT_REFUSED(level, change, message) \
+  REFUSED(                                     \
+      {                                        \
+        rst_prompt *p = &a.prompts[level];     \
+        *p = sound;                            \
+        change;                                \
+      },                                       \
       "x.json: model: prompts[" #level "]" message)
   PROMPT_REFUSED(0, p->heads = 1, ": level 0, which is not upsampled, has no prompt");
   PROMPT_REFUSED(1, p->length = -1, ".length -1, expected 1 to 64");

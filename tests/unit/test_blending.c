@@ -158,7 +158,8 @@ static void a_limit_makes_tiles_that_keep_it(void **state) {
   picture input = random_picture(203, 310);
   picture whole = restore(model, &input, &(rst_session_options){SESSION, .threads = 1});
   rst_plan at_once = {.struct_size = sizeof at_once};
-  plan(model, &input, &(rst_session_options){SESSION, .threads = 16}, &at_once); /* tiles are chosen for so many */
+  plan(model, &input, &(rst_session_options){SESSION, .threads = 16},
+       &at_once); /* tiles are chosen for so many */
   assert_int_equal(at_once.tile, 0);
   assert_int_equal(at_once.tiles, 1);
   assert_true(at_once.bytes == at_once.weight_bytes + at_once.working_bytes);

@@ -14,7 +14,8 @@
 #include "support/model_fixture.h"
 #include "support/scratch.h"
 
-/* ---- Accounting ------------------------------------------------------------------------------------------ */
+/* ---- Accounting ------------------------------------------------------------------------------------------
+ */
 
 static void what_fits_is_counted(void **state) {
   (void)state;
@@ -51,12 +52,15 @@ static void weights_count_once(void **state) {
   rst_weights *weights = fixture_weights(&random);
   random_model_free(&random);
   rst_plan planned = {.struct_size = sizeof planned};
-  assert_int_equal(rst_plan_restore(&a, NULL, 80, 64, &(rst_session_options){SESSION, .threads = 16}, &planned, NULL),
-                   RST_OK);
+  assert_int_equal(
+      rst_plan_restore(&a, NULL, 80, 64, &(rst_session_options){SESSION, .threads = 16}, &planned, NULL),
+      RST_OK);
   rst_session_options options = {SESSION, .threads = 16, .budget = fixture_budget(planned.bytes)};
   rst_model *model;
   assert_int_equal(
-      rst_model_create(weights, &(rst_model_options){.struct_size = sizeof(rst_model_options), .budget = options.budget}, &model, NULL),
+      rst_model_create(
+          weights, &(rst_model_options){.struct_size = sizeof(rst_model_options), .budget = options.budget},
+          &model, NULL),
       RST_OK);
   assert_int_equal(rst_budget_used(options.budget), planned.weight_bytes);
   rst_session *session;
@@ -86,8 +90,11 @@ static void weights_that_do_not_fit(void **state) {
   rst_budget *budget = fixture_budget(1000);
   rst_model *model;
   rst_error err;
-  assert_int_equal(rst_model_create(weights, &(rst_model_options){.struct_size = sizeof(rst_model_options), .budget = budget}, &model, &err),
-                   RST_ERROR_MEMORY);
+  assert_int_equal(
+      rst_model_create(weights,
+                       &(rst_model_options){.struct_size = sizeof(rst_model_options), .budget = budget},
+                       &model, &err),
+      RST_ERROR_MEMORY);
   assert_string_equal(err.message, "out of memory for the packed weights: 0.1 MB; 0.0 of 0.0 MB are left");
   assert_null(model);
   assert_int_equal(rst_budget_used(budget), 0);
@@ -95,7 +102,8 @@ static void weights_that_do_not_fit(void **state) {
   rst_weights_close(weights);
 }
 
-/* ---- The system, as files of our own --------------------------------------------------------------------- */
+/* ---- The system, as files of our own ---------------------------------------------------------------------
+ */
 
 /* Writes a file of the pretended system and the folders that it lies in. */
 static void put(const char *path, const char *text) {
@@ -145,7 +153,8 @@ static void groups_of_version_2_up_to_the_root(void **state) {
 static void groups_of_version_1(void **state) {
   (void)state;
   put("root/proc/meminfo", "MemAvailable: 819200 kB\n");
-  put("root/proc/self/cgroup", "5:cpu,cpuacct:/x\n4:hugetlb,memory:/docker/deadbeef\n1:name=systemd:/\n0::/\n");
+  put("root/proc/self/cgroup",
+      "5:cpu,cpuacct:/x\n4:hugetlb,memory:/docker/deadbeef\n1:name=systemd:/\n0::/\n");
   put("root/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   put("root/sys/fs/cgroup/memory/memory.usage_in_bytes", "5000000000\n");
   expect_mib(800);

@@ -92,14 +92,16 @@ static void note(void *user, const char *message) {
 static void a_promptir_as_its_trainer_writes_it_converts(void **state) {
   workshop *w = *state;
   rst_architecture a = its_architecture();
-  a.prompts[1] = (rst_prompt){.length = 2, .dim = 6, .size = 3, .heads = 5, .ffn_hidden = 7, .out_channels = 4};
+  a.prompts[1] =
+      (rst_prompt){.length = 2, .dim = 6, .size = 3, .heads = 5, .ffn_hidden = 7, .out_channels = 4};
   workshop_model(w, &a);
   convert_file(w, "promptir.ckpt");
   assert_converts_to(w, "F32");
   char said[256] = "";
   const rst_convert_options options = {.struct_size = sizeof options, .notice = note, .user = said};
   assert_int_equal(rst_weights_convert(w->input, w->manifest, &options, NULL), RST_OK);
-  assert_string_equal(said, DATA "promptir.ckpt: leaves out 6 tensors beside the network: net.chnl_reduce1.weight, ...");
+  assert_string_equal(
+      said, DATA "promptir.ckpt: leaves out 6 tensors beside the network: net.chnl_reduce1.weight, ...");
 }
 
 static void files_of_pytorch_that_would_run_code_are_refused(void **state) {

@@ -44,8 +44,9 @@ static void networks(void **state) {
   assert_taken(bad, RST_ERROR_WEIGHTS, NONSENSE);
   bad.dtype = -1;
   assert_taken(bad, RST_ERROR_WEIGHTS, NONSENSE);
-  bool *const flags[] = {&bad.architecture.attention[RST_MAX_LEVELS - 1], &bad.architecture.bias, &bad.architecture.norm_bias,
-                         &bad.architecture.dual_pixel, &bad.architecture.residual};
+  bool *const flags[] = {&bad.architecture.attention[RST_MAX_LEVELS - 1], &bad.architecture.bias,
+                         &bad.architecture.norm_bias, &bad.architecture.dual_pixel,
+                         &bad.architecture.residual};
   for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
     bad = good;
     memset(flags[i], 2, 1);
@@ -73,12 +74,14 @@ static rst_status send_records(void *user, rst_sandbox *sandbox, rst_error *err)
   const float values[COUNT + 1] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
   const uint8_t *at = (const uint8_t *)values;
   for (size_t i = 0; l->sizes[i] != 0; at += l->sizes[i++])
-    if (!rst_sandbox_send(sandbox, l->kind, at, l->sizes[i])) return rst_fail(err, RST_ERROR_WEIGHTS, "not taken");
+    if (!rst_sandbox_send(sandbox, l->kind, at, l->sizes[i]))
+      return rst_fail(err, RST_ERROR_WEIGHTS, "not taken");
   return RST_OK;
 }
 
 static rst_status take_from(lie l, float values[COUNT], rst_error *err) {
-  const rst_sandbox_options options = {.name = "x.pth", .status = RST_ERROR_WEIGHTS, .memory = 1 << 26, .seconds = 20};
+  const rst_sandbox_options options = {
+      .name = "x.pth", .status = RST_ERROR_WEIGHTS, .memory = 1 << 26, .seconds = 20};
   rst_conversion c = {.checkpoint = {.path = "x.pth"}};
   *err = (rst_error){.message = ""};
   assert_int_equal(rst_sandbox_start(&options, send_records, &l, &c.helper, err), RST_OK);

@@ -1,5 +1,5 @@
-/* One model used by many threads at once, each with pictures of its own, decoded in helper processes: the same bytes as
- * one after the other. */
+/* One model used by many threads at once, each with pictures of its own, decoded in helper processes: the
+ * same bytes as one after the other. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +68,8 @@ static void test_restores_at_once_give_the_same_bytes_as_one_by_one(void **state
   w.alone = fixture_alloc(all, sizeof(float));
   w.together = fixture_alloc(all, sizeof(float));
   encode(&w);
-  for (int i = 0; i < RESTORES; i++) assert_int_equal(restore_one(&w, i, w.alone + (size_t)i * SAMPLES), RST_OK);
+  for (int i = 0; i < RESTORES; i++)
+    assert_int_equal(restore_one(&w, i, w.alone + (size_t)i * SAMPLES), RST_OK);
   pthread_t threads[THREADS];
   work parts[THREADS];
   for (int t = 0; t < THREADS; t++) {

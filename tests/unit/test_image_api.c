@@ -1,4 +1,5 @@
-/* Images through the public interface: creating, memory in place of files, options, limits, the table of formats. */
+/* Images through the public interface: creating, memory in place of files, options, limits, the table of
+ * formats. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,9 +31,12 @@ static void test_images_that_cannot_be_are_refused(void **state) {
     size_t width, height;
     int channels, sample;
     rst_status status;
-  } cases[] = {{0, 1, 1, RST_SAMPLE_U8, RST_ERROR_USAGE}, {1, 0, 1, RST_SAMPLE_U8, RST_ERROR_USAGE},
-               {1, 1, 0, RST_SAMPLE_U8, RST_ERROR_USAGE}, {1, 1, 5, RST_SAMPLE_U8, RST_ERROR_USAGE},
-               {1, 1, 1, 3, RST_ERROR_USAGE},             {SIZE_MAX, SIZE_MAX, 3, 0, RST_ERROR_MEMORY},
+  } cases[] = {{0, 1, 1, RST_SAMPLE_U8, RST_ERROR_USAGE},
+               {1, 0, 1, RST_SAMPLE_U8, RST_ERROR_USAGE},
+               {1, 1, 0, RST_SAMPLE_U8, RST_ERROR_USAGE},
+               {1, 1, 5, RST_SAMPLE_U8, RST_ERROR_USAGE},
+               {1, 1, 1, 3, RST_ERROR_USAGE},
+               {SIZE_MAX, SIZE_MAX, 3, 0, RST_ERROR_MEMORY},
                {SIZE_MAX / 4, 1, 3, RST_SAMPLE_F32, RST_ERROR_MEMORY}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     rst_image *image;
@@ -203,18 +207,18 @@ static void test_the_sample_type_of_an_output(void **state) {
     const char *format;
     int depth, input, expected;
   } cases[] = {
-      {"png", 0, RST_SAMPLE_U8, RST_SAMPLE_U8},    {"png", 0, RST_SAMPLE_U16, RST_SAMPLE_U16},
-      {"png", 0, RST_SAMPLE_F32, RST_SAMPLE_U16},  {"png", 16, RST_SAMPLE_U8, RST_SAMPLE_U16},
-      {"png", 8, RST_SAMPLE_F32, RST_SAMPLE_U8},   {"jpeg", 0, RST_SAMPLE_F32, RST_SAMPLE_U8},
-      {"pfm", 0, RST_SAMPLE_U8, RST_SAMPLE_F32},   {"tga", 0, RST_SAMPLE_U16, RST_SAMPLE_U8},
+      {"png", 0, RST_SAMPLE_U8, RST_SAMPLE_U8},   {"png", 0, RST_SAMPLE_U16, RST_SAMPLE_U16},
+      {"png", 0, RST_SAMPLE_F32, RST_SAMPLE_U16}, {"png", 16, RST_SAMPLE_U8, RST_SAMPLE_U16},
+      {"png", 8, RST_SAMPLE_F32, RST_SAMPLE_U8},  {"jpeg", 0, RST_SAMPLE_F32, RST_SAMPLE_U8},
+      {"pfm", 0, RST_SAMPLE_U8, RST_SAMPLE_F32},  {"tga", 0, RST_SAMPLE_U16, RST_SAMPLE_U8},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     rst_image_write_options how;
     rst_image_write_options_init(&how);
     how.depth = cases[i].depth;
-    assert_int_equal(rst_image_output_sample(rst_image_format_named(cases[i].format), &how,
-                                             (rst_sample)cases[i].input),
-                     cases[i].expected);
+    assert_int_equal(
+        rst_image_output_sample(rst_image_format_named(cases[i].format), &how, (rst_sample)cases[i].input),
+        cases[i].expected);
   }
 }
 

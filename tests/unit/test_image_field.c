@@ -1,5 +1,5 @@
-/* Files that cameras, scanners, web pages and other programs make, with faults that do no harm, and what they say about
- * their pictures: files of tests/data/images, whose pixels djpeg and ImageMagick agree upon. */
+/* Files that cameras, scanners, web pages and other programs make, with faults that do no harm, and what they
+ * say about their pictures: files of tests/data/images, whose pixels djpeg and ImageMagick agree upon. */
 #include <string.h>
 
 #include <zlib.h>
@@ -86,7 +86,8 @@ static void test_cmyk_without_a_marker_is_plain_ink(void **state) {
   for (size_t y = 0; y < 16; y++)
     for (size_t x = 0; x < 24; x++)
       for (size_t c = 0; c < 3; c++) {
-        int wanted = y < 8 ? bars[x / 8][c] : bars[x / 8][c] / 2, v = ((uint8_t *)image->samples)[(y * 24 + x) * 3 + c];
+        int wanted = y < 8 ? bars[x / 8][c] : bars[x / 8][c] / 2,
+            v = ((uint8_t *)image->samples)[(y * 24 + x) * 3 + c];
         assert_in_range(v - wanted + 100, 96, 104);
       }
   rst_image_free(image);
@@ -183,11 +184,12 @@ static rst_image *image_with_everything(void) {
   assert_int_equal(rst_image_set_metadata(image, RST_METADATA_XMP, "<x/>", 4, NULL), RST_OK);
   assert_int_equal(rst_image_set_metadata(image, RST_METADATA_SRGB, "\1", 1, NULL), RST_OK);
   assert_int_equal(rst_image_set_metadata(image, RST_METADATA_GAMA, "\0\0\xb1\x8f", 4, NULL), RST_OK);
-  assert_int_equal(rst_image_set_metadata(image, RST_METADATA_CHRM, "0123456789abcdef0123456789abcdef", 32, NULL),
-                   RST_OK);
+  assert_int_equal(
+      rst_image_set_metadata(image, RST_METADATA_CHRM, "0123456789abcdef0123456789abcdef", 32, NULL), RST_OK);
   assert_int_equal(rst_image_set_metadata(image, RST_METADATA_CICP, "\x9\x10\0\1", 4, NULL), RST_OK);
   /* 300 and 600 dots per inch */
-  assert_int_equal(rst_image_set_metadata(image, RST_METADATA_PHYS, "\0\0\x2e\x23\0\0\x5c\x46\1", 9, NULL), RST_OK);
+  assert_int_equal(rst_image_set_metadata(image, RST_METADATA_PHYS, "\0\0\x2e\x23\0\0\x5c\x46\1", 9, NULL),
+                   RST_OK);
   assert_int_equal(rst_image_add_text(image, "Comment", "of the picture", NULL), RST_OK);
   assert_int_equal(rst_image_add_text(image, "Author", "\xc3\xa4\xe2\x82\xac", NULL), RST_OK);
   return image;
@@ -255,8 +257,7 @@ static void test_formats_without_metadata_say_so(void **state) {
   told t;
   rst_image *image = image_with_everything(), *back = through(image, "bmp", false, &t);
   assert_int_equal(t.warnings, 1);
-  assert_string_equal(t.last,
-                      "the encoded picture: BMP holds no colour profile, EXIF, XMP, cICP: left out");
+  assert_string_equal(t.last, "the encoded picture: BMP holds no colour profile, EXIF, XMP, cICP: left out");
   rst_image_free(back);
   rst_image_free(image);
 }

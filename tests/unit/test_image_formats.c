@@ -1,4 +1,5 @@
-/* TIFF, WebP, HEIC and AVIF: what we write comes back, and files of libtiff, cwebp, ImageMagick and heif-enc. */
+/* TIFF, WebP, HEIC and AVIF: what we write comes back, and files of libtiff, cwebp, ImageMagick and heif-enc.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -83,13 +84,14 @@ static void test_tiff_of_other_programs(void **state) {
     int channels;
     rst_sample sample;
     uint32_t checksum;
-  } files[] = {{"t_white.tif", 1, RST_SAMPLE_U8, 0xafd540a7}, {"t_planes16.tif", 3, RST_SAMPLE_U16, 0xac8c9a90}};
+  } files[] = {{"t_white.tif", 1, RST_SAMPLE_U8, 0xafd540a7},
+               {"t_planes16.tif", 3, RST_SAMPLE_U16, 0xac8c9a90}};
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     rst_image p = read_file(files[i].name);
     assert_int_equal(p.channels, files[i].channels);
     assert_int_equal(p.sample, files[i].sample);
-    uint32_t sum = (uint32_t)adler32_z(
-        1, p.samples, p.width * p.height * (size_t)p.channels * rst_sample_size(p.sample));
+    uint32_t sum = (uint32_t)adler32_z(1, p.samples,
+                                       p.width * p.height * (size_t)p.channels * rst_sample_size(p.sample));
     if (sum != files[i].checksum) fail_msg("%s: %08x", files[i].name, sum);
     rst_image_clear(&p);
   }
@@ -115,7 +117,8 @@ static void test_tiff_of_unusual_kinds_is_close(void **state) {
         sum += pow(rst_image_value(&plain, 3 * k + c) -
                        rst_image_value(&p, (size_t)p.channels * k + (p.channels < 3 ? 0 : c)),
                    2);
-    if (-10 * log10(sum / 1440) < files[i].least) fail_msg("%s: %g dB", files[i].name, -10 * log10(sum / 1440));
+    if (-10 * log10(sum / 1440) < files[i].least)
+      fail_msg("%s: %g dB", files[i].name, -10 * log10(sum / 1440));
     if (p.channels == 4) assert_in_range(((uint8_t *)p.samples)[3], 127, 128);
     rst_image_clear(&p);
   }
@@ -195,7 +198,8 @@ static void test_metadata_survive_where_they_can(void **state) {
     assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_ICC, profile, sizeof profile, NULL), RST_OK);
     assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_EXIF, exif, sizeof exif, NULL), RST_OK);
     assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_XMP, "<x/>", 4, NULL), RST_OK);
-    assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_PHYS, "\0\0\x2e\x23\0\0\x5c\x46\1", 9, NULL), RST_OK);
+    assert_int_equal(rst_image_set_metadata(&p, RST_METADATA_PHYS, "\0\0\x2e\x23\0\0\x5c\x46\1", 9, NULL),
+                     RST_OK);
     rst_image back = through(&p, formats[i], 0, 0);
     const void *icc = rst_image_metadata(&back, RST_METADATA_ICC, &size);
     assert_int_equal(size, sizeof profile);
@@ -213,7 +217,8 @@ static void test_beginnings_and_damage_are_errors_or_whole_pictures(void **state
   (void)state;
   static const struct {
     const char *name, *format;
-  } files[] = {{"t_white.tif", "tiff"}, {"t_tiles.tif", "tiff"}, {"w_lossy.webp", "webp"}, {"h.avif", "heif"}};
+  } files[] = {
+      {"t_white.tif", "tiff"}, {"t_tiles.tif", "tiff"}, {"w_lossy.webp", "webp"}, {"h.avif", "heif"}};
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     char path[64];
     if (!rst_image_format_named(files[i].format)->reads) continue;
@@ -235,7 +240,8 @@ static void test_beginnings_and_damage_are_errors_or_whole_pictures(void **state
 }
 
 /* libheif 1.15 loses a message where a file is damaged, which LeakSanitizer would tell. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void); /* libasan looks for it */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(
+    void); /* libasan looks for it */
 const char *__lsan_default_suppressions(void) {
   return "leak:libheif.so";
 }

@@ -110,14 +110,14 @@ static void assert_refused(blob b, const char *message) {
 static void test_frames_that_are_not_read_are_refused(void **state) {
   (void)state;
   assert_refused(FRAME(0xc0, "\x8\0\1\0\1\2\1\x11\0\2\x11\0"), "JPEG: 2 components, expected 1, 3 or 4");
-  assert_refused(FRAME(0xc9, "\x8\0\1\0\1\1\1\x11\0"),
-                 "JPEG: has arithmetic coding, expected Huffman codes");
+  assert_refused(FRAME(0xc9, "\x8\0\1\0\1\1\1\x11\0"), "JPEG: has arithmetic coding, expected Huffman codes");
   assert_refused(FRAME(0xc0, "\xc\0\1\0\1\1\1\x11\0"),
                  "JPEG: cannot be decoded (Unsupported JPEG data precision 12)");
   assert_refused(FRAME(0xc3, "\x8\0\1\0\1\1\1\x11\0"),
                  "JPEG: cannot be decoded (Unsupported JPEG process: SOF type 0xc3)");
-  assert_refused(FRAME(0xc0, "\x8\x80\0\x80\1\1\1\x11\0"),
-                 "JPEG: size 32769 x 32768, expected at most 1073741824 pixels and sides of at most 16777216");
+  assert_refused(
+      FRAME(0xc0, "\x8\x80\0\x80\1\1\1\x11\0"),
+      "JPEG: size 32769 x 32768, expected at most 1073741824 pixels and sides of at most 16777216");
   blob b = FRAME(0xc0, "\x08\x40\0\x40\0\1\1\x11\0");
   char message[128];
   snprintf(message, sizeof message, "JPEG: %zu bytes are too few for 16384 x 16384 pixels", b.size + 2);
@@ -126,7 +126,8 @@ static void test_frames_that_are_not_read_are_refused(void **state) {
 
 static void test_pixels_that_are_missing_are_noticed(void **state) {
   (void)state;
-  assert_refused(FRAME(0xc0, "\x8\0\x40\0\x40\1\1\x11\0"), "JPEG: pixels are missing (of 96 bytes, some are lost)");
+  assert_refused(FRAME(0xc0, "\x8\0\x40\0\x40\1\1\x11\0"),
+                 "JPEG: pixels are missing (of 96 bytes, some are lost)");
 }
 
 /* The first scan of a progressive file over and over. */
@@ -177,11 +178,12 @@ static void test_coefficients_count_as_memory(void **state) {
   rst_image_read_options_init(&how);
   how.max_memory = 3 * WIDTH * HEIGHT + 2000; /* the coefficients are another 4096 bytes */
   rst_error err;
-  assert_int_equal(rst_image_decode("f", files[PROGRESSIVE].data, files[PROGRESSIVE].size, &how, &image, &err),
-                   RST_ERROR_MEMORY);
+  assert_int_equal(
+      rst_image_decode("f", files[PROGRESSIVE].data, files[PROGRESSIVE].size, &how, &image, &err),
+      RST_ERROR_MEMORY);
   how.max_memory = 1 << 20;
-  assert_int_equal(rst_image_decode("f", files[PROGRESSIVE].data, files[PROGRESSIVE].size, &how, &image, &err),
-                   RST_OK);
+  assert_int_equal(
+      rst_image_decode("f", files[PROGRESSIVE].data, files[PROGRESSIVE].size, &how, &image, &err), RST_OK);
   rst_image_free(image);
 }
 

@@ -187,8 +187,9 @@ static void test_bad_headers_are_refused(void **state) {
   refused_header(
       100000, 100000, 8, GREY, 0,
       "PNG: size 100000 x 100000, expected at most 1073741824 pixels and sides of at most 16777216");
-  refused_header(0xffffffff, 1, 8, GREY, 0,
-                 "PNG: size 4294967295 x 1, expected at most 1073741824 pixels and sides of at most 16777216");
+  refused_header(
+      0xffffffff, 1, 8, GREY, 0,
+      "PNG: size 4294967295 x 1, expected at most 1073741824 pixels and sides of at most 16777216");
   refused_header(1, 1, 4, RGB, 0, "PNG: colour type 2 with 4 bits, which does not exist");
   refused_header(1, 1, 16, PALETTE, 0, "PNG: colour type 3 with 16 bits, which does not exist");
   refused_header(1, 1, 3, GREY, 0, "PNG: colour type 0 with 3 bits, which does not exist");

@@ -115,8 +115,7 @@ static void test_wrong_pnm_files_are_refused(void **state) {
 
 static void test_pfm_of_both_byte_orders(void **state) {
   (void)state;
-  rst_image little =
-      READ(rst_pfm_read, "Pf\n1 2\n-1.0\n\0\0\x80\x3f\0\0\0\xc0"); /* 1, -2 from the bottom */
+  rst_image little = READ(rst_pfm_read, "Pf\n1 2\n-1.0\n\0\0\x80\x3f\0\0\0\xc0"); /* 1, -2 from the bottom */
   rst_image big = READ(rst_pfm_read, "Pf 1 2 2.5e-1\n\x3f\x80\0\0\xc0\0\0\0");
   static const float expected[] = {-2, 1};
   assert_int_equal(little.sample, RST_SAMPLE_F32);
@@ -154,7 +153,8 @@ static void check_pfm_round_trip(int channels, rst_sample sample) {
   for (size_t i = 0; i < 45; i++)
     for (size_t c = 0; c < (size_t)back.channels; c++) {
       size_t from = i * (size_t)channels + c;
-      float expected = (float)rst_image_value(&p, from), actual = ((float *)back.samples)[i * (size_t)back.channels + c];
+      float expected = (float)rst_image_value(&p, from),
+            actual = ((float *)back.samples)[i * (size_t)back.channels + c];
       if (channels % 2 == 1) {
         assert_true(actual == expected);
       } else { /* on white */

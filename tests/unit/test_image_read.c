@@ -66,15 +66,16 @@ static void test_other_formats_are_refused_by_name(void **state) {
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     char message[256];
     scratch_put("f", files[i].content, files[i].size);
-    snprintf(message, sizeof message, "f: is %s file, expected PNG, JPEG, BMP, TGA, PNM, PFM, TIFF, WebP or HEIF",
-             files[i].format);
+    snprintf(message, sizeof message,
+             "f: is %s file, expected PNG, JPEG, BMP, TGA, PNM, PFM, TIFF, WebP or HEIF", files[i].format);
     assert_unreadable("f", message);
   }
 }
 
 static void test_unknown_content_is_refused(void **state) {
   (void)state;
-  static const char unknown[] = "f: unknown content, expected PNG, JPEG, BMP, TGA, PNM, PFM, TIFF, WebP or HEIF";
+  static const char unknown[] =
+      "f: unknown content, expected PNG, JPEG, BMP, TGA, PNM, PFM, TIFF, WebP or HEIF";
   scratch_put_text("f", "");
   assert_unreadable("f", "f: is empty");
   scratch_put_text("f", "P");
@@ -90,8 +91,8 @@ static void test_unknown_content_is_refused(void **state) {
 /* As PngSuite has them: other letters, line ends that were changed. */
 static void test_png_with_a_damaged_signature_is_named(void **state) {
   (void)state;
-  static const char *const signatures[] = {"\x89NPG\r\n\x1a\n", "\x89pNG\r\n\x1a\n", "\x09PNG\r\n\x1a\n", "\x89PNG\n\x1a\n",
-                                           "\x89PNG\r\r\n\x1a\r\n"};
+  static const char *const signatures[] = {"\x89NPG\r\n\x1a\n", "\x89pNG\r\n\x1a\n", "\x09PNG\r\n\x1a\n",
+                                           "\x89PNG\n\x1a\n", "\x89PNG\r\r\n\x1a\r\n"};
   for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
     char content[32];
     size_t n = strlen(signatures[i]);
@@ -158,7 +159,8 @@ static void test_what_cannot_be_written_is_refused(void **state) {
   (void)state;
   rst_image p = picture_smooth(16, 12, 3, RST_SAMPLE_U8), empty = {0};
   assert_unwritable("a.gif", &p, RST_ERROR_USAGE,
-                    "a.gif: the ending names no format to write, expected .png, .jpg, .jpeg, .bmp, .tga, .pfm, .tif, .tiff or .webp");
+                    "a.gif: the ending names no format to write, expected .png, .jpg, .jpeg, .bmp, .tga, "
+                    ".pfm, .tif, .tiff or .webp");
   assert_unwritable("a.png", &empty, RST_ERROR_USAGE, "a.png: there is no picture to write");
   assert_unwritable("none/a.png", &p, RST_ERROR_OUTPUT,
                     "none/a.png: cannot be created: No such file or directory");

@@ -345,7 +345,8 @@ static float oracle_quantize(const float *x, const float *even, size_t stride, s
   return nothing ? 0 : largest / 127;
 }
 
-/* Rows [panel][k][16], every other column with the other sign, so that sums of the largest products go both ways. */
+/* Rows [panel][k][16], every other column with the other sign, so that sums of the largest products go both
+ * ways. */
 static float *int8_weights(const gemm_case *c) {
   const size_t count = c->panels * c->k * RST_GROUP;
   float *rows = fixture_alloc(count, sizeof *rows);
@@ -354,8 +355,9 @@ static float *int8_weights(const gemm_case *c) {
 }
 
 /* The integers' sums are exact, so that what gemm gives may only be off by the rounding of floats. */
-static void check_int8_result(const gemm_case *c, const float *x, size_t pitch, const float *even, const float *rows,
-                              const rst_gemm *g, const buffer *before, const buffer *out, const char *what) {
+static void check_int8_result(const gemm_case *c, const float *x, size_t pitch, const float *even,
+                              const float *rows, const rst_gemm *g, const buffer *before, const buffer *out,
+                              const char *what) {
   int *left = fixture_alloc(c->k, sizeof *left), *right = fixture_alloc(c->k, sizeof *right);
   float *ones = fixture_alloc(c->k, sizeof *ones);
   for (size_t i = 0; i < c->k; i++) ones[i] = 1;
@@ -380,7 +382,8 @@ static void check_int8_result(const gemm_case *c, const float *x, size_t pitch, 
 
 /* quantize, pack and gemm together. */
 static void check_int8(const rst_kernels *k, const gemm_case *c, const char *what) {
-  const size_t columns = c->panels * RST_GROUP, padded = rst_round_up(c->k, RST_GROUP), pitch = padded + c->a_extra;
+  const size_t columns = c->panels * RST_GROUP, padded = rst_round_up(c->k, RST_GROUP),
+               pitch = padded + c->a_extra;
   const size_t out_pitch = (c->by_panel ? RST_GROUP : columns) + c->out_extra;
   const size_t out_panel = c->by_panel ? c->pixels * out_pitch : RST_GROUP;
   const size_t out_count = c->by_panel ? c->panels * out_panel : c->pixels * out_pitch;
@@ -393,15 +396,18 @@ static void check_int8(const rst_kernels *k, const gemm_case *c, const char *wha
   buffer x = copy(&a);
   k->quantize(a.data, pitch, c->pixels, padded, even);
   for (size_t i = 0; i < a.count; i++)
-    if (i % pitch >= padded && !is_untouched(&a, i)) fail_msg("%s: quantize wrote outside of pixel %zu", what, i / pitch);
+    if (i % pitch >= padded && !is_untouched(&a, i))
+      fail_msg("%s: quantize wrote outside of pixel %zu", what, i / pitch);
   const size_t panel = rst_panel_bytes(k, c->k);
   float *rows = int8_weights(c);
   char *w = fixture_alloc(c->panels * panel + 1, 1);
   for (size_t i = 0; i < c->panels; i++) k->pack(rows + i * c->k * RST_GROUP, c->k, w + 1 + i * panel);
-  buffer bias = filled(4, columns, c->how, 3), out = new_buffer(c->into == RST_ADD_ELEMENTS ? k->element : 4, out_count);
+  buffer bias = filled(4, columns, c->how, 3),
+         out = new_buffer(c->into == RST_ADD_ELEMENTS ? k->element : 4, out_count);
   for (size_t p = 0; c->into != RST_INTO_FLOATS && p < c->pixels; p++)
     for (size_t i = 0; i < columns; i++)
-      set(&out, p * out_pitch + i / RST_GROUP * out_panel + i % RST_GROUP, number(c->how, 4, p * columns + i));
+      set(&out, p * out_pitch + i / RST_GROUP * out_panel + i % RST_GROUP,
+          number(c->how, 4, p * columns + i));
   buffer before = copy(&out);
   rst_gemm g = {.a = a.data,
                 .a_pitch = pitch,
@@ -417,7 +423,8 @@ static void check_int8(const rst_kernels *k, const gemm_case *c, const char *wha
                 .into = c->into};
   k->gemm(&g);
   check_int8_result(c, x.data, pitch, even, rows, &g, &before, &out, what);
-  check_untouched(&out, out_pitch, c->pixels * (c->by_panel ? c->panels : 1), c->by_panel ? RST_GROUP : columns, what);
+  check_untouched(&out, out_pitch, c->pixels * (c->by_panel ? c->panels : 1),
+                  c->by_panel ? RST_GROUP : columns, what);
   check_gemm_alone(k, &g, &before, &out, what);
   free(even);
   free(rows);
@@ -443,7 +450,13 @@ static void int8_keeps_what_is_not_finite(const rst_kernels *k) {
     for (size_t i = 0; i < PIXELS * K; i++) a[i] = number(RANDOM, 2, i);
     a[K + 7 * b] = bad[b];
     k->quantize(a, K, PIXELS, K, even);
-    k->gemm(&(rst_gemm){.a = a, .a_pitch = K, .pixels = PIXELS, .k = K, .w = w, .panels = 1, .out = out,
+    k->gemm(&(rst_gemm){.a = a,
+                        .a_pitch = K,
+                        .pixels = PIXELS,
+                        .k = K,
+                        .w = w,
+                        .panels = 1,
+                        .out = out,
                         .out_pitch = RST_GROUP});
     for (size_t i = 0; i < PIXELS * RST_GROUP; i++)
       if (isfinite(out[i]) != (i / RST_GROUP != 1))
@@ -635,7 +648,8 @@ static void check_dwconv(const rst_kernels *k, form f, size_t channels, size_t p
   for (size_t i = 0; i < 3; i++) rows[i] = filled(4, (pixels + 1) * pitch + all, how, i);
   buffer weights = filled(4, all * RST_TAPS, how, 3), bias = filled(4, all, how, 4);
   const size_t step = f == FOR_GRAM ? gram_step(k) : 1, steps = (pixels + step - 1) / step;
-  buffer out = new_buffer(f == FOR_GRAM ? k->element : k->operand, steps * step * out_pitch), squares = new_buffer(4, out_pitch);
+  buffer out = new_buffer(f == FOR_GRAM ? k->element : k->operand, steps * step * out_pitch),
+         squares = new_buffer(4, out_pitch);
   for (size_t c = 0; c < channels; c++) set(&squares, c, fabsf(number(how, 5, c)));
   buffer before = copy(&squares);
   const rst_dwconv d = {.rows = {rows[0].data, rows[1].data, rows[2].data},

@@ -113,7 +113,8 @@ static void test_attention_may_be_given_per_level(void **state) {
   rst_manifest_free(&m);
 }
 
-#define PROMPT "{\"length\": 5, \"dim\": 4, \"size\": 3, \"heads\": 2, \"ffn_hidden\": 9, \"out_channels\": 16}"
+#define PROMPT \
+  "{\"length\": 5, \"dim\": 4, \"size\": 3, \"heads\": 2, \"ffn_hidden\": 9, \"out_channels\": 16}"
 
 static void test_levels_may_have_prompts(void **state) {
   (void)state;
@@ -137,9 +138,11 @@ static void test_prompts_that_are_wrong_are_refused(void **state) {
       {"[null, 5]", "x.json: model: prompts[1]: a number, expected an object"},
       {"[null, {}]", "x.json: model: prompts[1]: key \"length\" is missing"},
       {"[null, {\"Dim\": 4}]", "x.json: model: prompts[1]: unknown key \"Dim\""},
-      {"[null, {\"length\": 0, \"dim\": 0, \"size\": 0, \"heads\": 0, \"ffn_hidden\": 0, \"out_channels\": 0}]",
+      {"[null, {\"length\": 0, \"dim\": 0, \"size\": 0, \"heads\": 0, \"ffn_hidden\": 0, \"out_channels\": "
+       "0}]",
        "x.json: model: prompts[1]: length 0, expected 1 to 64"},
-      {"[null, {\"length\": 5, \"dim\": \"4\", \"size\": 3, \"heads\": 2, \"ffn_hidden\": 9, \"out_channels\": 16}]",
+      {"[null, {\"length\": 5, \"dim\": \"4\", \"size\": 3, \"heads\": 2, \"ffn_hidden\": 9, "
+       "\"out_channels\": 16}]",
        "x.json: model: prompts[1]: dim is a string, expected a whole number"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -211,7 +214,8 @@ static void test_texts_that_are_no_manifest_are_refused(void **state) {
   }
   scratch_put("x.json", "\x80\0\0\0\0\0\0\0{}", 10);
   assert_file_refused(
-      "x.json: is a safetensors file that is cut short, expected a manifest, which restormer-weights convert makes of a "
+      "x.json: is a safetensors file that is cut short, expected a manifest, which restormer-weights convert "
+      "makes of a "
       "checkpoint");
   remove("x.json");
   assert_file_refused("x.json: cannot be opened: No such file or directory");

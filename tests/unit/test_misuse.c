@@ -372,16 +372,11 @@ static void pictures_that_do_not_fit(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(shapes_that_do_not_fit),
-      cmocka_unit_test(samples_that_are_none),
-      cmocka_unit_test(options_that_do_not_fit),
-      cmocka_unit_test(plans_of_nothing),
-      cmocka_unit_test(pictures_beyond_memory),
-      cmocka_unit_test(instruction_sets_that_are_not_there),
-      cmocka_unit_test(weights_that_are_not_finite),
-      cmocka_unit_test(weights_that_are_cut_short),
-      cmocka_unit_test(weights_that_are_too_large),
-      cmocka_unit_test(pictures_that_do_not_fit),
+      cmocka_unit_test(shapes_that_do_not_fit),      cmocka_unit_test(samples_that_are_none),
+      cmocka_unit_test(options_that_do_not_fit),     cmocka_unit_test(plans_of_nothing),
+      cmocka_unit_test(pictures_beyond_memory),      cmocka_unit_test(instruction_sets_that_are_not_there),
+      cmocka_unit_test(weights_that_are_not_finite), cmocka_unit_test(weights_that_are_cut_short),
+      cmocka_unit_test(weights_that_are_too_large),  cmocka_unit_test(pictures_that_do_not_fit),
   };
   return cmocka_run_group_tests(tests, make_models, free_models);
 }

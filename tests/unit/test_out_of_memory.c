@@ -57,8 +57,9 @@ static rst_status restore_with(void *user, rst_error *err) {
 
 static void restore_without_memory(void **state) {
   (void)state;
-  rst_session_options options[] = {
-      {SESSION, .threads = 1}, {SESSION, .threads = 1, .window = 4}, {SESSION, .threads = 1, .tile = 8, .overlap = 4}};
+  rst_session_options options[] = {{SESSION, .threads = 1},
+                                   {SESSION, .threads = 1, .window = 4},
+                                   {SESSION, .threads = 1, .tile = 8, .overlap = 4}};
   for (size_t i = 0; i < sizeof options / sizeof *options; i++)
     assert_true(fail_each_alloc(restore_with, &options[i]) > 5);
 }

@@ -97,8 +97,8 @@ static float expected(float left, float right, int c) {
   return left / 2 + right / 4 + (float)c / 10;
 }
 
-rst_status rst_session_run_part(rst_session *session, const rst_pixels *input, const rst_pixels *output, int part,
-                                int parts, rst_error *err) {
+rst_status rst_session_run_part(rst_session *session, const rst_pixels *input, const rst_pixels *output,
+                                int part, int parts, rst_error *err) {
   const rst_session_options *options = &session->options;
   assert_int_equal(part, network.runs);
   network.inputs[network.runs++ % MAX_RUNS] = input->channels;
@@ -152,11 +152,10 @@ static float sample_at(const rst_image *p, size_t pixel, int c) {
 
 /* Restores, checks shape, alpha and the number of runs; free the result. */
 static rst_image restore(const rst_model *model, const rst_image *input, const rst_image *right,
-                           rst_sample sample, int runs) {
+                         rst_sample sample, int runs) {
   rst_image output;
   rst_error err = {.message = ""};
-  if (restore_image(model, input, right, sample, &output, NULL, &err) != RST_OK)
-    fail_msg("%s", err.message);
+  if (restore_image(model, input, right, sample, &output, NULL, &err) != RST_OK) fail_msg("%s", err.message);
   assert_int_equal(output.width, input->width);
   assert_int_equal(output.height, input->height);
   assert_int_equal(output.channels, rst_restore_image_channels(&model->architecture, input->channels));
@@ -198,7 +197,7 @@ static void test_alpha_is_untouched(void **state) {
   (void)state;
   rst_model model = model_of(3, 3, false);
   rst_image in = picture_random(16, 16, 4, RST_SAMPLE_U8, 1),
-              same = restore(&model, &in, NULL, RST_SAMPLE_U8, 1);
+            same = restore(&model, &in, NULL, RST_SAMPLE_U8, 1);
   rst_image wide = restore(&model, &in, NULL, RST_SAMPLE_U16, 1);
   for (size_t i = 3; i < 1024; i += 4) {
     assert_int_equal(((uint8_t *)same.samples)[i], ((uint8_t *)in.samples)[i]);
@@ -230,7 +229,7 @@ static void test_colour_pictures_run_channel_by_channel_on_a_grey_model(void **s
   rst_model model = model_of(1, 1, false);
   for (int channels = 3; channels <= 4; channels++) {
     rst_image in = picture_random(5, 4, channels, RST_SAMPLE_U16, 1),
-                out = restore(&model, &in, NULL, RST_SAMPLE_F32, 3);
+              out = restore(&model, &in, NULL, RST_SAMPLE_F32, 3);
     for (size_t i = 0; i < 20; i++) {
       for (int c = 0; c < 3; c++)
         assert_sample(sample_at(&out, i, c), expected(sample_at(&in, i, c), 0, 0), RST_SAMPLE_F32);
@@ -304,8 +303,8 @@ static void test_hidden_colours_are_those_of_the_nearest_pixel(void **state) {
   (void)state;
   rst_model model = model_of(1, 1, false);
   /* grey and alpha; 9: hidden */
-  static uint8_t samples[] = {9, 0, 9, 0,   9, 0, 9, 0, 9, 0, 9, 0, 50, 1, 9, 0,
-                              9, 0, 200, 255, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0};
+  static uint8_t samples[] = {9, 0, 9, 0,   9,   0, 9, 0, 9, 0, 9, 0, 50, 1, 9,
+                              0, 9, 0, 200, 255, 9, 0, 9, 0, 9, 0, 9, 0,  9, 0};
   static const uint8_t filled[] = {50, 50, 50, 200, 200, 50, 50, 50, 200, 200, 50, 50, 50, 200, 200};
   rst_image in = {.width = 5, .height = 3, .channels = 2, .sample = RST_SAMPLE_U8, .samples = samples};
   rst_image out = restore(&model, &in, NULL, RST_SAMPLE_F32, 1);
@@ -354,8 +353,7 @@ static void test_cancelling_stops_at_once(void **state) {
   record r = {.stop_at = 3};
   rst_session_options options = {SESSION, .progress = on_progress, .user = &r};
   rst_image in = picture_random(2, 2, 3, RST_SAMPLE_U8, 1), out;
-  assert_int_equal(restore_image(&model, &in, NULL, RST_SAMPLE_U8, &out, &options, NULL),
-                   RST_CANCELLED);
+  assert_int_equal(restore_image(&model, &in, NULL, RST_SAMPLE_U8, &out, &options, NULL), RST_CANCELLED);
   assert_int_equal(network.runs, 2);
   assert_null(out.samples);
   rst_image_clear(&in);
@@ -377,15 +375,16 @@ static void test_what_does_not_fit_is_refused(void **state) {
   (void)state;
   rst_model rgb = model_of(3, 3, false), dual = model_of(6, 3, true), map = model_of(4, 3, false),
             twice = model_of(6, 6, true), mono = model_of(6, 1, true), colour = model_of(1, 3, false);
-  rst_image in = picture_random(4, 3, 3, RST_SAMPLE_U8, 1),
-              other = picture_random(3, 4, 3, RST_SAMPLE_U8, 1), empty = {0};
+  rst_image in = picture_random(4, 3, 3, RST_SAMPLE_U8, 1), other = picture_random(3, 4, 3, RST_SAMPLE_U8, 1),
+            empty = {0};
   assert_refused(&dual, &in, NULL, RST_ERROR_USAGE, "the model needs the right view of a dual-pixel picture");
   assert_refused(&rgb, &in, &in, RST_ERROR_USAGE,
                  "the model takes no right view, it is not a dual-pixel model");
   assert_refused(&dual, &in, &other, RST_ERROR_USAGE,
                  "the right view has size 3 x 4, expected that of the left, 4 x 3");
-#define OTHER_CHANNELS(out, in)                                                                            \
-  "the model makes " out " channels of " in ", but a picture is grey or RGB, beside its alpha: only a program " \
+#define OTHER_CHANNELS(out, in)                                       \
+  "the model makes " out " channels of " in                           \
+  ", but a picture is grey or RGB, beside its alpha: only a program " \
   "that fills the channels itself, with rst_restore, can run this model"
   assert_refused(&map, &in, NULL, RST_ERROR_USAGE, OTHER_CHANNELS("3", "4"));
   assert_refused(&twice, &in, &in, RST_ERROR_USAGE, OTHER_CHANNELS("6", "6"));
@@ -402,7 +401,7 @@ static void test_samples_that_are_not_finite_are_refused(void **state) {
   (void)state;
   rst_model rgb = model_of(3, 3, false), dual = model_of(6, 3, true);
   rst_image in = picture_random(4, 3, 3, RST_SAMPLE_F32, 1),
-              good = picture_random(4, 3, 3, RST_SAMPLE_F32, 1);
+            good = picture_random(4, 3, 3, RST_SAMPLE_F32, 1);
   ((float *)in.samples)[3 * (1 * 4 + 2) + 1] = (float)NAN;
   assert_refused(&rgb, &in, NULL, RST_ERROR_INPUT,
                  "the input picture has a sample that is not finite at (2, 1)");

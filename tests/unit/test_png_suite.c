@@ -1,5 +1,5 @@
-/* PngSuite (Willem van Schaik's test pictures), where it is installed or $PNGSUITE is its folder: every sound file has the
- * pixels that ImageMagick finds in it, and every corrupt one is refused with a reason. */
+/* PngSuite (Willem van Schaik's test pictures), where it is installed or $PNGSUITE is its folder: every sound
+ * file has the pixels that ImageMagick finds in it, and every corrupt one is refused with a reason. */
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 #include "support/cmocka_all.h"
 #include "support/fixture.h"
 
-static const char DEBIAN[] = "/usr/share/doc/libsixel-examples/examples/images/pngsuite"; /* package libsixel-examples */
+static const char DEBIAN[] =
+    "/usr/share/doc/libsixel-examples/examples/images/pngsuite"; /* package libsixel-examples */
 enum { SOUND = 160, CORRUPT = 14, RGBA = 4 };
 
 static glob_t files;
@@ -42,14 +43,16 @@ static unsigned sample_of(const rst_image *image, size_t pixel, int c) {
   if (c == RGBA - 1 && !alpha) return 65535;
   const size_t at = pixel * (size_t)channels + (size_t)(c == RGBA - 1 ? channels - 1 : grey ? 0 : c);
   const void *samples = rst_image_samples(image);
-  return rst_image_sample(image) == RST_SAMPLE_U8 ? ((const uint8_t *)samples)[at] * 257u : ((const uint16_t *)samples)[at];
+  return rst_image_sample(image) == RST_SAMPLE_U8 ? ((const uint8_t *)samples)[at] * 257u
+                                                  : ((const uint16_t *)samples)[at];
 }
 
-/* What ImageMagick makes of the file: little-endian RGBA of 16 bits, as they stand there (it would convert linear grey);
- * NULL: not so many pixels. */
+/* What ImageMagick makes of the file: little-endian RGBA of 16 bits, as they stand there (it would convert
+ * linear grey); NULL: not so many pixels. */
 static uint8_t *convert(const char *path, size_t bytes) {
   char command[1024];
-  snprintf(command, sizeof command, "convert '%s' -set colorspace sRGB -depth 16 -endian LSB rgba:- 2>&1", path);
+  snprintf(command, sizeof command, "convert '%s' -set colorspace sRGB -depth 16 -endian LSB rgba:- 2>&1",
+           path);
   FILE *pipe = popen(command, "r");
   uint8_t *pixels = fixture_alloc(bytes + 1, 1);
   assert_non_null(pipe);

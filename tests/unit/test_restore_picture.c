@@ -55,7 +55,7 @@ static void take_plane(const rst_image *p, int channel, float *plane) {
 }
 
 static rst_image restore(const rst_model *model, const rst_image *input, const rst_image *right,
-                           rst_sample sample) {
+                         rst_sample sample) {
   rst_image output;
   rst_error err;
   if (picture_restore(model, input, right, sample, &output, NULL, &err) != RST_OK)

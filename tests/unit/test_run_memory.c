@@ -69,8 +69,9 @@ static void sizes_that_wrap(void **state) {
     for (size_t tile = 0; tile <= 8; tile += 8) {
       rst_plan p = {.struct_size = sizeof p};
       rst_error err;
-      assert_int_equal(plan(&a, sides[i][0], sides[i][1], (rst_session_options){SESSION, .tile = tile}, &p, &err),
-                       RST_ERROR_MEMORY);
+      assert_int_equal(
+          plan(&a, sides[i][0], sides[i][1], (rst_session_options){SESSION, .tile = tile}, &p, &err),
+          RST_ERROR_MEMORY);
       assert_string_equal(err.message, "out of memory for the feature maps");
     }
 }

@@ -1,5 +1,5 @@
-/* test_session.c - sessions: runs that follow each other, other sizes, pictures that share memory, progress within a
- * part of the network, and results that are not finite. */
+/* test_session.c - sessions: runs that follow each other, other sizes, pictures that share memory, progress
+ * within a part of the network, and results that are not finite. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +21,12 @@ static rst_model *make_model(rst_precision precision) {
   return model;
 }
 
-static rst_session *make_session(const rst_model *model, size_t width, size_t height, rst_session_options options) {
+static rst_session *make_session(const rst_model *model, size_t width, size_t height,
+                                 rst_session_options options) {
   rst_session *session;
   rst_error err;
-  if (rst_session_create(model, width, height, &options, &session, &err) != RST_OK) fail_msg("%s", err.message);
+  if (rst_session_create(model, width, height, &options, &session, &err) != RST_OK)
+    fail_msg("%s", err.message);
   return session;
 }
 
@@ -36,18 +38,21 @@ static void run(rst_session *session, const float *input, size_t height, size_t 
   assert_string_equal(err.message, "");
 }
 
-static const rst_session_options KINDS[] = {
-    {SESSION, .threads = 2}, {SESSION, .threads = 1, .window = 12}, {SESSION, .threads = 2, .tile = 24, .overlap = 8}};
+static const rst_session_options KINDS[] = {{SESSION, .threads = 2},
+                                            {SESSION, .threads = 1, .window = 12},
+                                            {SESSION, .threads = 2, .tile = 24, .overlap = 8}};
 enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
 
-/* ---- Runs that follow each other ------------------------------------------------------------------------- */
+/* ---- Runs that follow each other -------------------------------------------------------------------------
+ */
 
 static void earlier_runs_leave_no_trace(void **state) {
   (void)state;
   for (int precision = RST_PRECISION_F32; precision < RST_PRECISION_COUNT; precision++) {
     rst_model *model = make_model((rst_precision)precision);
     float *a = fixture_samples(1, SAMPLES), *b = fixture_alloc(SAMPLES, sizeof *b),
-          *expected = fixture_alloc(SAMPLES, sizeof *expected), *found = fixture_alloc(SAMPLES, sizeof *found);
+          *expected = fixture_alloc(SAMPLES, sizeof *expected),
+          *found = fixture_alloc(SAMPLES, sizeof *found);
     for (size_t i = 0; i < SAMPLES; i++) b[i] = 1000 * random_unit(3, i);
     for (size_t k = 0; k < KIND_COUNT; k++) {
       rst_session *session = make_session(model, WIDTH, HEIGHT, KINDS[k]);
@@ -161,14 +166,16 @@ static void options_of_another_version(void **state) {
   rst_model *model = make_model(RST_PRECISION_F32);
   rst_session *session = NULL;
   rst_error err;
-  assert_int_equal(rst_session_create(model, WIDTH, HEIGHT, &(rst_session_options){.threads = 1}, &session, &err),
-                   RST_ERROR_USAGE);
+  assert_int_equal(
+      rst_session_create(model, WIDTH, HEIGHT, &(rst_session_options){.threads = 1}, &session, &err),
+      RST_ERROR_USAGE);
   assert_null(session);
   assert_non_null(strstr(err.message, "rst_session_options"));
   rst_model_free(model);
 }
 
-/* ---- Pictures ---------------------------------------------------------------------------------------------- */
+/* ---- Pictures
+ * ---------------------------------------------------------------------------------------------- */
 
 static void note_plan(void *user, const rst_plan *plan) {
   *(size_t *)user += plan->tiles;
@@ -216,7 +223,8 @@ static void pictures_beyond_the_budget(void **state) {
   rst_error err;
   assert_int_equal(rst_image_create(30, 20, 3, RST_SAMPLE_U8, &input, &err), RST_OK);
   assert_int_equal(rst_image_count(input, options.budget, &err), RST_OK);
-  assert_int_equal(rst_restore_image(model, input, NULL, RST_SAMPLE_U8, &output, &options, &err), RST_ERROR_MEMORY);
+  assert_int_equal(rst_restore_image(model, input, NULL, RST_SAMPLE_U8, &output, &options, &err),
+                   RST_ERROR_MEMORY);
   assert_string_equal(err.message, "out of memory for a picture: 0.0 MB; 0.0 of 0.0 MB are left");
   assert_null(output);
   assert_int_equal(rst_budget_used(options.budget), 1800);
@@ -225,7 +233,8 @@ static void pictures_beyond_the_budget(void **state) {
   rst_model_free(model);
 }
 
-/* ---- Input and output in the same memory ----------------------------------------------------------------- */
+/* ---- Input and output in the same memory -----------------------------------------------------------------
+ */
 
 static void in_place_is_the_same(void **state) {
   (void)state;
@@ -275,9 +284,11 @@ static void pictures_that_share_memory(void **state) {
     out.samples = (float *)out.samples + cases[i].offset;
     rst_error err;
     const rst_status status = rst_session_run(session, &cases[i].in, &out, &err);
-    if (status != (cases[i].allowed ? RST_OK : RST_ERROR_USAGE)) fail_msg("case %zu: %d, %s", i, status, err.message);
+    if (status != (cases[i].allowed ? RST_OK : RST_ERROR_USAGE))
+      fail_msg("case %zu: %d, %s", i, status, err.message);
     if (!cases[i].allowed)
-      assert_string_equal(err.message, "the output overlaps the input; expected the very same samples, or others");
+      assert_string_equal(err.message,
+                          "the output overlaps the input; expected the very same samples, or others");
   }
   /* Of another type at the same place. */
   rst_pixels bytes = planar;
@@ -287,7 +298,8 @@ static void pictures_that_share_memory(void **state) {
   rst_model_free(model);
 }
 
-/* ---- Progress within a part ------------------------------------------------------------------------------ */
+/* ---- Progress within a part ------------------------------------------------------------------------------
+ */
 
 /* A block that takes long. */
 enum { LONG_SIDE = 320, LONG_SAMPLES = 3 * LONG_SIDE * LONG_SIDE };
@@ -344,7 +356,8 @@ static void progress_is_told_within_a_part(void **state) {
   rst_model_free(model);
 }
 
-/* ---- Results that are not finite ------------------------------------------------------------------------- */
+/* ---- Results that are not finite -------------------------------------------------------------------------
+ */
 
 static void overflow_is_an_error(void **state) {
   (void)state;

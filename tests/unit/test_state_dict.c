@@ -426,9 +426,9 @@ static void tensors_that_are_missing(void **state) {
 
 static void parts_of_a_prompt_that_are_missing(void **state) {
   workshop *w = *state;
-  const char *const names[] = {"prompt1.linear_layer.weight",       "prompt1.linear_layer.bias",
-                               "prompt1.conv3x3.weight",            "noise_level1.attn.temperature",
-                               "noise_level1.ffn.project_in.weight", "reduce_noise_level1.weight"};
+  const char *const names[] = {
+      "prompt1.linear_layer.weight",   "prompt1.linear_layer.bias",          "prompt1.conv3x3.weight",
+      "noise_level1.attn.temperature", "noise_level1.ffn.project_in.weight", "reduce_noise_level1.weight"};
   const rst_architecture a = architecture_prompted(2, 2);
   workshop_model(w, &a);
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -437,7 +437,8 @@ static void parts_of_a_prompt_that_are_missing(void **state) {
     snprintf(message, sizeof message, "tensor %s is missing", names[i]);
     assert_recipe_refused(w, &r, message);
   }
-  recipe r = {.model = &w->model, .omit = "prompt1.prompt_param"}; /* no prompt then, but what remains of it */
+  recipe r = {.model = &w->model,
+              .omit = "prompt1.prompt_param"}; /* no prompt then, but what remains of it */
   assert_recipe_refused(w, &r, "tensor noise_level1.attn.project_out.weight does not belong to the network");
 }
 

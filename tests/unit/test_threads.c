@@ -75,7 +75,8 @@ static void numbers_of_threads(void **state) {
   assert_true(rst_threads(0) >= 1 && rst_threads(-5) == rst_threads(0));
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------------------- */
+/* ---- Waiting ---------------------------------------------------------------------------------------------
+ */
 
 typedef struct slow_job {
   atomic_bool polled;
@@ -99,7 +100,8 @@ static void the_caller_polls_while_it_waits(void **state) {
   (void)state;
   slow_job j = {.caller = pthread_self()};
   rst_pool *pool = rst_pool_create(2);
-  for (int i = 0; i < 100 && !atomic_load(&j.polled); i++) rst_pool_run(pool, 40, wait_for_poll, note_poll, &j);
+  for (int i = 0; i < 100 && !atomic_load(&j.polled); i++)
+    rst_pool_run(pool, 40, wait_for_poll, note_poll, &j);
   assert_true(j.polled);
   rst_pool_free(pool);
 }
@@ -122,7 +124,8 @@ static void signals_are_for_other_threads(void **state) {
   assert_int_equal(open, 0);
 }
 
-/* ---- Fork ------------------------------------------------------------------------------------------------ */
+/* ---- Fork ------------------------------------------------------------------------------------------------
+ */
 
 /* ThreadSanitizer's runtime takes the threads of a child for those of its parent. */
 #ifdef __SANITIZE_THREAD__
@@ -188,7 +191,8 @@ static void a_session_runs_in_a_child(void **state) {
   const rst_pixels child_to = fixture_planar(found, RST_SAMPLE_F32, 3, SIDE, SIDE);
   rst_session *session;
   assert_int_equal(
-      rst_session_create(model, SIDE, SIDE, &(rst_session_options){SESSION, .threads = 3}, &session, NULL), RST_OK);
+      rst_session_create(model, SIDE, SIDE, &(rst_session_options){SESSION, .threads = 3}, &session, NULL),
+      RST_OK);
   assert_int_equal(rst_session_run(session, &from, &to, NULL), RST_OK);
   const pid_t child = fork();
   assert_true(child >= 0);

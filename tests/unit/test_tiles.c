@@ -156,7 +156,8 @@ static rst_plan plan(size_t width, size_t height, const rst_session_options *opt
 /* The same within a limit. */
 static rst_plan plan_within(size_t width, size_t height, int threads, uint64_t limit) {
   rst_budget *budget = fixture_budget(limit);
-  const rst_plan p = plan(width, height, &(rst_session_options){SESSION, .threads = threads, .budget = budget});
+  const rst_plan p =
+      plan(width, height, &(rst_session_options){SESSION, .threads = threads, .budget = budget});
   rst_budget_free(budget);
   return p;
 }

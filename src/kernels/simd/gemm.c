@@ -60,8 +60,8 @@ RST_INLINE void start(const int mr, const int np, const rst_gemm *g, size_t pane
 /* What the sums stand for. */
 typedef vf results[MAX_MR][MAX_NV];
 #if RST_INT8
-RST_INLINE void results_of(const int mr, const int np, const rst_gemm *g, size_t pixel, size_t panel, sums acc,
-                           results out) {
+RST_INLINE void results_of(const int mr, const int np, const rst_gemm *g, size_t pixel, size_t panel,
+                           sums acc, results out) {
   const size_t scale_at = rst_round_up(g->k, RST_GROUP);
   vf scale[MAX_NV], bias[MAX_NV];
   RST_UNROLL
@@ -110,8 +110,8 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
     vweights wk[MAX_NV];
     RST_UNROLL
     for (int j = 0; j < nv; j++)
-      wk[j] = step_load(w + (size_t)(j / VECTORS) * w_panel + k * RST_GROUP +
-                        (size_t)(j % VECTORS) * V * K_STEP);
+      wk[j] =
+          step_load(w + (size_t)(j / VECTORS) * w_panel + k * RST_GROUP + (size_t)(j % VECTORS) * V * K_STEP);
     RST_UNROLL
     for (int i = 0; i < mr; i++) {
       RST_UNROLL

@@ -85,7 +85,8 @@ void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t 
   }
 }
 
-void RST_KERNEL(load)(float *values, size_t pitch, const void *map, size_t map_pitch, size_t n, size_t channels) {
+void RST_KERNEL(load)(float *values, size_t pitch, const void *map, size_t map_pitch, size_t n,
+                      size_t channels) {
   for (size_t p = 0; p < n; p++) {
     const element *in = (const element *)map + p * map_pitch;
     float *out = values + p * pitch;

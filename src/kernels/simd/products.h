@@ -1,9 +1,9 @@
 /* products.h - the steps of a product's sum, of elements as steps.h has them, or of integers.
  *
- * Integers of 8 bits are widened to 16, left operands when they are made and weights when they are loaded, and summed
- * in pairs, for which most processors have an instruction. (AVX2's vpmaddubsw takes 8 bits, but one of its operands is
- * unsigned, and what it takes to give the sign to the other costs more than the wider products.) The sums are exact,
- * so that every instruction set finds the same. */
+ * Integers of 8 bits are widened to 16, left operands when they are made and weights when they are loaded,
+ * and summed in pairs, for which most processors have an instruction. (AVX2's vpmaddubsw takes 8 bits, but
+ * one of its operands is unsigned, and what it takes to give the sign to the other costs more than the wider
+ * products.) The sums are exact, so that every instruction set finds the same. */
 #ifndef RST_KERNELS_SIMD_PRODUCTS_H
 #define RST_KERNELS_SIMD_PRODUCTS_H
 

@@ -5,8 +5,8 @@
 
 enum { LARGEST = 127 };
 
-/* The largest of sizes, given as bits; one that is not finite is larger than any other, and makes a scale that is
- * not finite. Numbers so small that 127 / size might overflow are nothing. */
+/* The largest of sizes, given as bits; one that is not finite is larger than any other, and makes a scale
+ * that is not finite. Numbers so small that 127 / size might overflow are nothing. */
 typedef struct scale {
   float scale, inverse;
 } scale;

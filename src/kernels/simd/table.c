@@ -4,7 +4,9 @@
 extern const rst_kernels RST_KERNEL(kernels);
 const rst_kernels RST_KERNEL(kernels) = {
     .isa = RST_VARIANT_ISA,
-    .precision = RST_INT8 ? RST_PRECISION_INT8 : RST_BF16 ? RST_PRECISION_BF16 : RST_PRECISION_F32,
+    .precision = RST_INT8   ? RST_PRECISION_INT8
+                 : RST_BF16 ? RST_PRECISION_BF16
+                            : RST_PRECISION_F32,
     .element = sizeof(element),
     .operand = sizeof(operand),
     .step = K_STEP,

@@ -182,6 +182,7 @@ void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
 void RST_KERNEL(gram)(const rst_gram *g);
 void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
                        size_t channels);
-void RST_KERNEL(load)(float *values, size_t pitch, const void *map, size_t map_pitch, size_t n, size_t channels);
+void RST_KERNEL(load)(float *values, size_t pitch, const void *map, size_t map_pitch, size_t n,
+                      size_t channels);
 
 #endif

@@ -58,8 +58,9 @@ void cli_print_json_number(FILE *stream, double number);
  * the exit status `status`. The last thing a program that prints results does. */
 int cli_finish_stdout(const char *program, int status);
 
-/* Opens standard input, output and error where the caller has closed them, in a way that makes every use fail: files
- * opened later would take their places, and messages would be written into pictures. The first thing a program does. */
+/* Opens standard input, output and error where the caller has closed them, in a way that makes every use
+ * fail: files opened later would take their places, and messages would be written into pictures. The first
+ * thing a program does. */
 void cli_open_standard_files(void);
 
 /* From now on SIGINT, SIGTERM and SIGHUP set a flag, which a progress callback can turn into RST_CANCELLED so

@@ -41,9 +41,9 @@ typedef struct cli_option {
 
 typedef struct cli_program {
   const char *name;
-  const char *usage; /* a line for each form of the command line */
-  const char *about; /* sentences, between usage and options in --help */
-  const char *more;  /* lines that follow the options in --help */
+  const char *usage;    /* a line for each form of the command line */
+  const char *about;    /* sentences, between usage and options in --help */
+  const char *more;     /* lines that follow the options in --help */
   const char *commands; /* "convert|info", the first argument; NULL: there are none */
   const char *command;  /* for cli_parse_options: the one whose options are known; NULL: all options are */
   const cli_option *options;

@@ -7,8 +7,8 @@
 #include "machine.h"
 #include "programs/common/cli.h"
 
-/* More workers than pictures are computed at once, who write what is done and read what comes next: a disk takes as
- * long for a small file as the network does. */
+/* More workers than pictures are computed at once, who write what is done and read what comes next: a disk
+ * takes as long for a small file as the network does. */
 enum { EXIT_SOME_FAILED = 1, WAITING = 4 };
 
 typedef struct batch {

@@ -105,9 +105,10 @@ static const cli_option table[] = {
      .help = "Leave out pictures whose output exists: what an interrupted run has left to do."},
     {"shard", 0, .argument = "I/N", .kind = CLI_OTHER, AT(shard), .take = take_shard,
      .expected = "I/N, whole numbers with I from 1 to N",
-     .help = "Restore only the I-th of N parts of the pictures, 1 to N, for several machines to share a folder: "
-             "of all inputs, whether their outputs exist or not, the I-th and every N-th after it, folders being "
-             "sorted by name. All parts have to be given the same inputs."},
+     .help =
+         "Restore only the I-th of N parts of the pictures, 1 to N, for several machines to share a folder: "
+         "of all inputs, whether their outputs exist or not, the I-th and every N-th after it, folders being "
+         "sorted by name. All parts have to be given the same inputs."},
     {"region", 0, .argument = "X,Y,W,H", .kind = CLI_OTHER, AT(region), .take = take_region,
      .expected = "X,Y,W,H, whole numbers of pixels",
      .help = "Cut W x H pixels out, the left top one at (X, Y), and restore only them: for a quick look."},
@@ -159,9 +160,10 @@ static const cli_option table[] = {
          "Pictures to restore at once, which share threads and memory: worth it for small ones. Default: 1."},
     {"precision", 0, .argument = "P", .kind = CLI_OTHER, AT(model.precision), .take = take_precision,
      .choices = "float32|bf16|int8",
-     .help = "float32 (default, exact), bf16 (bfloat16 products added in float32: faster on processors "
-             "that have them, half the memory) or int8 (products of 8-bit integers where most of the work is: "
-             "faster still, less exact, 55 dB or more from float32 with the models that ship)."},
+     .help =
+         "float32 (default, exact), bf16 (bfloat16 products added in float32: faster on processors "
+         "that have them, half the memory) or int8 (products of 8-bit integers where most of the work is: "
+         "faster still, less exact, 55 dB or more from float32 with the models that ship)."},
     {"isa", 0, .argument = "NAME", .kind = CLI_OTHER, AT(model.isa), .take = take_isa,
      .choices = "auto|baseline|avx2|avx512|avx512bf16|neon",
      .help = "Instruction set: auto (default), baseline, avx2, avx512, avx512bf16 or neon."},
@@ -190,7 +192,8 @@ static const cli_option table[] = {
     {"progress", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(progress), .choices = PROGRESS_KINDS,
      .help = "What to tell on standard error while it runs: auto (default: bar on a terminal, else lines), "
              "bar, lines "
-             "(for every picture of a folder, in the order in which they are finished, and every 5 seconds), json (an object a line, for "
+             "(for every picture of a folder, in the order in which they are finished, and every 5 seconds), "
+             "json (an object a line, for "
              "programs) or "
              "none."},
     {"stats", 0, .argument = "FILE", .kind = CLI_FILE, AT(stats),
@@ -282,14 +285,14 @@ static bool depth_fits_format(const cli_options *options) {
   rst_image_write_options_init(&write);
   write.format = options->format;
   write.depth = options->depth;
-  if (write.format == NULL || rst_image_output_format("--depth", &write, &format, &err) == RST_OK) return true;
+  if (write.format == NULL || rst_image_output_format("--depth", &write, &format, &err) == RST_OK)
+    return true;
   cli_fail_error(PROGRAM, RST_ERROR_USAGE, &err);
   return false;
 }
 
 options_action options_parse(int argc, char **argv, cli_options *options) {
-  *options = (cli_options){
-      .generate = -1, .strength = 1, .jobs = 1, .background = {255, 255, 255}};
+  *options = (cli_options){.generate = -1, .strength = 1, .jobs = 1, .background = {255, 255, 255}};
   rst_model_options_init(&options->model);
   rst_session_options_init(&options->run);
   options->run.overlap = SIZE_MAX;

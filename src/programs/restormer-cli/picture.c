@@ -147,8 +147,10 @@ static rst_status count_pictures(work *w, rst_sample sample, rst_error *err) {
   const uint64_t out = pixels * (size_t)result_channels(w) * rst_sample_size(sample);
   const uint64_t more = w->run->options->preview ? 2 * out : 0;
   rst_budget *budget = budget_of(w);
-  w->report->picture_bytes = pixels * ((size_t)channels * in + rst_restore_image_held(rst_model_architecture(w->run->model),
-                                                                                      channels)) + out + more;
+  w->report->picture_bytes =
+      pixels *
+          ((size_t)channels * in + rst_restore_image_held(rst_model_architecture(w->run->model), channels)) +
+      out + more;
   rst_status status = rst_image_count(w->input, budget, err);
   if (status == RST_OK && w->right != NULL) status = rst_image_count(w->right, budget, err);
   if (status != RST_OK) return status;
@@ -199,8 +201,10 @@ static rst_status restore(work *w, rst_error *err) {
   rst_status status = result_sample(w, &sample, err);
   if (status == RST_OK) status = count_pictures(w, sample, err);
   if (status == RST_OK) status = open_session(w, err);
-  if (status == RST_OK) status = rst_session_restore(w->place->session, w->input, w->right, sample, &w->output, err);
-  /* It stays for the next picture where it cannot stand in the way of that one, which may need other tiles. */
+  if (status == RST_OK)
+    status = rst_session_restore(w->place->session, w->input, w->right, sample, &w->output, err);
+  /* It stays for the next picture where it cannot stand in the way of that one, which may need other tiles.
+   */
   if (status != RST_OK || w->report->plan.tile != 0 ||
       rst_budget_used(w->place->budget) > rst_budget_limit(w->place->budget) / 2)
     close_session(w->place);
@@ -287,8 +291,8 @@ static void leave(work *w) {
   w->place = NULL;
 }
 
-/* The next picture may begin while this one waits for the disk; so little does not count, and does not change what
- * that one is planned with. */
+/* The next picture may begin while this one waits for the disk; so little does not count, and does not change
+ * what that one is planned with. */
 static void leave_early(work *w) {
   rst_image_free(w->right);
   rst_image_free(w->input);

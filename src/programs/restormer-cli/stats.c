@@ -12,8 +12,8 @@ rst_status stats_open(const char *path, stats_output *stats, rst_error *err) {
   *stats = (stats_output){.path = path};
   stats->stream = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
   if (stats->stream != NULL) return RST_OK;
-  return cli_error(err, errno == ENOMEM ? RST_ERROR_MEMORY : RST_ERROR_OUTPUT, "%s: cannot be written: %s", path,
-                   strerror(errno));
+  return cli_error(err, errno == ENOMEM ? RST_ERROR_MEMORY : RST_ERROR_OUTPUT, "%s: cannot be written: %s",
+                   path, strerror(errno));
 }
 
 rst_status stats_close(stats_output *stats, rst_error *err) {

@@ -135,8 +135,8 @@ rst_status html_write(const char *path, const html_page *page, rst_error *err) {
     failed = fclose(stream) != 0 || failed;
   }
   if (status == RST_OK && (failed || (renamed && rename(temporary, path) != 0)))
-    status = cli_error(err, errno == ENOMEM ? RST_ERROR_MEMORY : RST_ERROR_OUTPUT, "%s: cannot be written: %s", path,
-                       strerror(errno));
+    status = cli_error(err, errno == ENOMEM ? RST_ERROR_MEMORY : RST_ERROR_OUTPUT,
+                       "%s: cannot be written: %s", path, strerror(errno));
   if (status != RST_OK && renamed) unlink(temporary);
   free(temporary);
   return status;

@@ -10,7 +10,11 @@
 
 #define PROGRAM "restormer-weights"
 
-enum { MAX_THREADS = 1024, MAX_INFO_SIDE = 1000000, PAPER_SIDE = 256 /* the papers' GMAC are for 256 x 256 */ };
+enum {
+  MAX_THREADS = 1024,
+  MAX_INFO_SIDE = 1000000,
+  PAPER_SIDE = 256 /* the papers' GMAC are for 256 x 256 */
+};
 
 typedef struct arguments {
   const char *input, *output;
@@ -92,18 +96,24 @@ static const cli_option table[] = {
     {"output", 'o', .argument = "OUT.json", .kind = CLI_FILE, AT(output), CONVERT,
      .help = "The manifest to write; its tensors come beside it."},
     {"dtype", 0, .argument = "TYPE", .kind = CLI_OTHER, AT(convert.dtype), CONVERT, .take = take_dtype,
-     .choices = "f32|f16|bf16", .help = "Type of the tensors: f32, f16 or bf16. Default: as in the checkpoint."},
+     .choices = "f32|f16|bf16",
+     .help = "Type of the tensors: f32, f16 or bf16. Default: as in the checkpoint."},
     {"name", 0, .argument = "TEXT", .kind = CLI_TEXT, AT(convert.name), CONVERT,
      .help = "What the manifest says of the model, free text: its name."},
     {"task", 0, .argument = "TEXT", .kind = CLI_TEXT, AT(convert.task), CONVERT, .help = "What it is for."},
-    {"license", 0, .argument = "TEXT", .kind = CLI_TEXT, AT(convert.license), CONVERT, .help = "Its licence."},
-    {"source", 0, .argument = "TEXT", .kind = CLI_TEXT, AT(convert.source), CONVERT, .help = "Where it comes from."},
+    {"license", 0, .argument = "TEXT", .kind = CLI_TEXT, AT(convert.license), CONVERT,
+     .help = "Its licence."},
+    {"source", 0, .argument = "TEXT", .kind = CLI_TEXT, AT(convert.source), CONVERT,
+     .help = "Where it comes from."},
     {"no-residual", 0, .kind = CLI_FLAG, AT(convert.no_residual), CONVERT,
-     .help = "The network gives the restored picture itself, not what is added to the input. The tensors do not tell; "
-             "without this option only dual-pixel networks and those with other channels out than in are taken for "
+     .help = "The network gives the restored picture itself, not what is added to the input. The tensors do "
+             "not tell; "
+             "without this option only dual-pixel networks and those with other channels out than in are "
+             "taken for "
              "such."},
     {"no-sandbox", 0, .kind = CLI_FLAG, AT(no_sandbox), CONVERT,
-     .help = "Take the checkpoint apart in the program itself instead of a process without rights: where the kernel "
+     .help = "Take the checkpoint apart in the program itself instead of a process without rights: where the "
+             "kernel "
              "has no seccomp, or under a debugger."},
 
     {.help = "info"},
@@ -118,15 +128,19 @@ static const cli_option table[] = {
     {"help", 'h', .kind = CLI_STOP, AT(help), .help = "Print this text."},
     {"version", 'V', .kind = CLI_STOP, AT(version), .help = "Print the version."},
     {"generate", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(generate), .choices = CLI_FORMS,
-     .help = "Print these options as man (a list for a manual page) or the completions of bash, zsh or fish."},
+     .help =
+         "Print these options as man (a list for a manual page) or the completions of bash, zsh or fish."},
 };
 
 static const cli_program program = {
     .name = PROGRAM,
     .usage = "convert CHECKPOINT -o OUT.json [options]\ninfo WEIGHTS.json [options]\nverify WEIGHTS.json",
-    .about = "convert makes a manifest, OUT.json, and its tensors, OUT.safetensors, of a PyTorch checkpoint (.pth, .ckpt; "
-             "zip or legacy form) or a safetensors file. Code in a checkpoint is never run. info says what a model is "
-             "and what it costs. verify checks everything: manifest, files, tensors, hashes, values.",
+    .about =
+        "convert makes a manifest, OUT.json, and its tensors, OUT.safetensors, of a PyTorch checkpoint "
+        "(.pth, .ckpt; "
+        "zip or legacy form) or a safetensors file. Code in a checkpoint is never run. info says what a "
+        "model is "
+        "and what it costs. verify checks everything: manifest, files, tensors, hashes, values.",
     .more =
         "Exit status:\n"
         "  0    done\n"
@@ -168,8 +182,8 @@ static int run_command(const struct command *command, int argc, char *argv[]) {
   if (command->run == NULL)
     return cli_fail(PROGRAM, RST_ERROR_USAGE, "expected a command: convert, info or verify (see --help)");
   if (argc - optind != 1)
-    return cli_fail(PROGRAM, RST_ERROR_USAGE, "%s: %d arguments, expected one: %s (see --help)", command->name,
-                    argc - optind, command->input);
+    return cli_fail(PROGRAM, RST_ERROR_USAGE, "%s: %d arguments, expected one: %s (see --help)",
+                    command->name, argc - optind, command->input);
   a.input = argv[optind];
   return command->run(&a);
 }
@@ -183,6 +197,6 @@ int main(int argc, char *argv[]) {
   if (argv[1][0] == '-') return run_command(&commands[0], argc, argv);
   for (size_t i = 1; i < sizeof commands / sizeof commands[0]; i++)
     if (strcmp(argv[1], commands[i].name) == 0) return run_command(&commands[i], argc - 1, argv + 1);
-  return cli_fail(PROGRAM, RST_ERROR_USAGE, "unknown command '%s', expected convert, info or verify (see --help)",
-                  argv[1]);
+  return cli_fail(PROGRAM, RST_ERROR_USAGE,
+                  "unknown command '%s', expected convert, info or verify (see --help)", argv[1]);
 }

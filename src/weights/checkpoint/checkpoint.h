@@ -21,13 +21,13 @@ typedef struct rst_checkpoint {
   size_t inflated; /* bytes of records read from a zip so far */
 } rst_checkpoint;
 
-/* Reads the file into memory, and looks at nothing yet. `cancelled`, which may be NULL, is asked every now and
- * then, here and below, and given `user`: true ends the reading with RST_CANCELLED. Also RST_ERROR_WEIGHTS or
- * RST_ERROR_MEMORY, with nothing left to close. */
+/* Reads the file into memory, and looks at nothing yet. `cancelled`, which may be NULL, is asked every now
+ * and then, here and below, and given `user`: true ends the reading with RST_CANCELLED. Also
+ * RST_ERROR_WEIGHTS or RST_ERROR_MEMORY, with nothing left to close. */
 rst_status rst_checkpoint_load(const char *path, bool (*cancelled)(void *user), void *user,
                                rst_checkpoint *checkpoint, rst_error *err);
-/* Fills in the root of a loaded checkpoint, whose form is told by its content. The same errors; it is closed by
- * the caller. */
+/* Fills in the root of a loaded checkpoint, whose form is told by its content. The same errors; it is closed
+ * by the caller. */
 rst_status rst_checkpoint_parse(rst_checkpoint *checkpoint, rst_error *err);
 void rst_checkpoint_close(rst_checkpoint *checkpoint);
 

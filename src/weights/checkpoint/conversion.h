@@ -1,5 +1,5 @@
-/* conversion.h - the network of a checkpoint, on its way to a manifest: its architecture, and its values in the
- * order of rst_architecture_tensors. */
+/* conversion.h - the network of a checkpoint, on its way to a manifest: its architecture, and its values in
+ * the order of rst_architecture_tensors. */
 #ifndef RST_WEIGHTS_CHECKPOINT_CONVERSION_H
 #define RST_WEIGHTS_CHECKPOINT_CONVERSION_H
 
@@ -28,8 +28,8 @@ typedef struct rst_conversion {
 } rst_conversion;
 
 /* Reads a checkpoint that is loaded, in a conversion that is zeroed but for it and the options: here, or in a
- * helper process without rights, which takes the checkpoint apart and gives nothing but the architecture, values and
- * notices. RST_ERROR_WEIGHTS, RST_ERROR_MEMORY or RST_CANCELLED; the caller closes it. */
+ * helper process without rights, which takes the checkpoint apart and gives nothing but the architecture,
+ * values and notices. RST_ERROR_WEIGHTS, RST_ERROR_MEMORY or RST_CANCELLED; the caller closes it. */
 rst_status rst_conversion_read(rst_conversion *conversion, rst_error *err);
 rst_status rst_conversion_read_isolated(rst_conversion *conversion, rst_error *err);
 void rst_conversion_close(rst_conversion *conversion); /* and the checkpoint */

@@ -60,7 +60,8 @@ static rst_status default_name(const char *path, char **name, rst_error *err) {
   return RST_OK;
 }
 
-static rst_status write_conversion(rst_conversion *c, const char *manifest_path, rst_dtype dtype, rst_error *err) {
+static rst_status write_conversion(rst_conversion *c, const char *manifest_path, rst_dtype dtype,
+                                   rst_error *err) {
   const rst_convert_options *options = &c->options;
   char *name = NULL;
   rst_status status = options->name != NULL ? RST_OK : default_name(c->checkpoint.path, &name, err);

@@ -80,7 +80,8 @@ static void default_to(int *value, int usual) {
   if (*value == 0) *value = usual;
 }
 
-/* What no tensor tells: because none depends on it or, of prompts, because one is missing, which is told then. */
+/* What no tensor tells: because none depends on it or, of prompts, because one is missing, which is told
+ * then. */
 static void fill_in(derivation *d, int level) {
   rst_architecture *a = &d->found;
   const double usual = (double)a->dim * (1 << level) * USUAL_EXPANSION;

@@ -1,5 +1,6 @@
-/* Checkpoints in a helper process without rights (src/sandbox): it takes them apart as the process itself would,
- * and sends the architecture and, in their order and once for each of the writer's two passes, the values. */
+/* Checkpoints in a helper process without rights (src/sandbox): it takes them apart as the process itself
+ * would, and sends the architecture and, in their order and once for each of the writer's two passes, the
+ * values. */
 #include <string.h>
 
 #include "base/error.h"
@@ -36,7 +37,8 @@ static rst_status take_apart(void *user, rst_sandbox *sandbox, rst_error *err) {
   rst_conversion *c = user;
   c->options.notice = c->options.notice != NULL ? send_notice : NULL;
   c->options.user = sandbox;
-  c->options.cancelled = c->checkpoint.pickle.cancelled = NULL; /* the caller's process asks it, and kills this one */
+  c->options.cancelled = c->checkpoint.pickle.cancelled =
+      NULL; /* the caller's process asks it, and kills this one */
   rst_status status = rst_conversion_read(c, err);
   if (status != RST_OK) return status;
   const network found = {c->architecture, (int32_t)c->dtype};
@@ -49,7 +51,8 @@ static rst_status take_apart(void *user, rst_sandbox *sandbox, rst_error *err) {
 /* ---- In the caller's process -------------------------------------------------------------------- */
 
 static rst_status complain(const rst_conversion *c, rst_error *err) {
-  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: its decoder gives a network that makes no sense", c->checkpoint.path);
+  return rst_fail(err, RST_ERROR_WEIGHTS, "%s: its decoder gives a network that makes no sense",
+                  c->checkpoint.path);
 }
 
 static void take_notice(const rst_conversion *c, const rst_sandbox_record *record) {
@@ -81,8 +84,8 @@ static rst_status take_network(rst_conversion *c, const rst_sandbox_record *reco
   return rst_architecture_check(a, c->checkpoint.path, err);
 }
 
-static rst_status take_values(void *user, size_t index, const rst_tensor_spec *spec, size_t first, size_t count,
-                              float *out, rst_error *err) {
+static rst_status take_values(void *user, size_t index, const rst_tensor_spec *spec, size_t first,
+                              size_t count, float *out, rst_error *err) {
   (void)index, (void)spec, (void)first; /* all in order */
   rst_conversion *c = user;
   for (size_t got = 0; got < count;) {
@@ -91,7 +94,8 @@ static rst_status take_values(void *user, size_t index, const rst_tensor_spec *s
       bool more;
       rst_status status = rst_sandbox_next(c->helper, &record, &more, err);
       if (status != RST_OK) return status;
-      if (!more || record.kind != VALUES || record.size % sizeof *out != 0 || record.size == 0) return complain(c, err);
+      if (!more || record.kind != VALUES || record.size % sizeof *out != 0 || record.size == 0)
+        return complain(c, err);
       c->at = record.data;
       c->left = record.size / sizeof *out;
     }
@@ -107,13 +111,14 @@ static rst_status take_values(void *user, size_t index, const rst_tensor_spec *s
 rst_status rst_conversion_read_isolated(rst_conversion *c, rst_error *err) {
   enum { LEAST_SECONDS = 60, BYTES_PER_SECOND = 1 << 20 }; /* a slow processor */
   const size_t pickles = 512 << 20, storage = (size_t)1 << 31;
-  const rst_sandbox_options options = {.name = c->checkpoint.path,
-                                       .status = RST_ERROR_WEIGHTS,
-                                       .memory = (uint64_t)pickles + rst_min(rst_checkpoint_allowance(&c->checkpoint), storage),
-                                       .seconds = LEAST_SECONDS + (unsigned)(c->checkpoint.file.size / BYTES_PER_SECOND),
-                                       .idle = LEAST_SECONDS,
-                                       .cancelled = c->options.cancelled,
-                                       .user = c->options.user};
+  const rst_sandbox_options options = {
+      .name = c->checkpoint.path,
+      .status = RST_ERROR_WEIGHTS,
+      .memory = (uint64_t)pickles + rst_min(rst_checkpoint_allowance(&c->checkpoint), storage),
+      .seconds = LEAST_SECONDS + (unsigned)(c->checkpoint.file.size / BYTES_PER_SECOND),
+      .idle = LEAST_SECONDS,
+      .cancelled = c->options.cancelled,
+      .user = c->options.user};
   rst_sandbox_record record;
   bool more = false;
   rst_status status = rst_sandbox_start(&options, take_apart, c, &c->helper, err);

@@ -9,15 +9,15 @@
 
 enum { MAX_NAME = 255 /* bytes; of longer ones, which are compared again and again, no network has any */ };
 
-/* Beginnings of the names of a network's tensors, and of the names of what is trained with it or, in PromptIR's
- * program, made and never run. */
-static const char *const own_names[] = {"patch_embed.",  "encoder_level", "latent.", "reduce_chan_",
-                                        "decoder_level", "refinement.",   "output.", "skip_conv.",
-                                        "prompt", "noise_level", "reduce_noise_level"};
+/* Beginnings of the names of a network's tensors, and of the names of what is trained with it or, in
+ * PromptIR's program, made and never run. */
+static const char *const own_names[] = {"patch_embed.",  "encoder_level", "latent.",           "reduce_chan_",
+                                        "decoder_level", "refinement.",   "output.",           "skip_conv.",
+                                        "prompt",        "noise_level",   "reduce_noise_level"};
 static const char *const own_numbered[] = {"down", "up"}; /* and then the number of a level */
-static const char *const foreign_names[] = {"net_d.", "netD.",    "discriminator.", "criterion.",
-                                            "loss.",  "cri_",     "perceptual",     "vgg.",
-                                            "lpips.", "optimizer", "chnl_reduce", "reduce_noise_channel_"};
+static const char *const foreign_names[] = {"net_d.", "netD.",     "discriminator.", "criterion.",
+                                            "loss.",  "cri_",      "perceptual",     "vgg.",
+                                            "lpips.", "optimizer", "chnl_reduce",    "reduce_noise_channel_"};
 /* What the profiler thop leaves in every module: the last part of the name. */
 static const char *const profiled[] = {"total_ops", "total_params"};
 

@@ -1,6 +1,6 @@
-/* Put before the C library: of all allocations, whoever makes them, number FAIL_MALLOC (from 0) fails and no other. They
- * are counted in memory that forked processes share, with FROM_SANDBOX set from the moment on in which a helper has given up
- * its rights; how many there were is written to $COUNT_MALLOC at the end. */
+/* Put before the C library: of all allocations, whoever makes them, number FAIL_MALLOC (from 0) fails and no
+ * other. They are counted in memory that forked processes share, with FROM_SANDBOX set from the moment on in
+ * which a helper has given up its rights; how many there were is written to $COUNT_MALLOC at the end. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -35,8 +35,8 @@ __attribute__((constructor)) static void begin(void) {
   atomic_store(&counter->counting, getenv("FROM_SANDBOX") == NULL);
 }
 
-/* libseccomp without memory crashes, or goes round in circles until its processor time is over: in the helper, which is told.
- * What it allocates is not counted. */
+/* libseccomp without memory crashes, or goes round in circles until its processor time is over: in the
+ * helper, which is told. What it allocates is not counted. */
 void *seccomp_init(unsigned action) {
   void *(*init)(unsigned) = (void *(*)(unsigned))dlsym(RTLD_NEXT, "seccomp_init");
   if (counter != NULL) atomic_store(&counter->counting, 0);
