@@ -74,6 +74,7 @@ rst_evening *rst_pack_evening(rst_packer *p, size_t inputs) {
 }
 
 /* *largest = max(*largest, size), from several threads. */
+// NOLINTNEXTLINE(readability-non-const-parameter): the builtin writes
 static void note(float *largest, float size) {
   float old;
   __atomic_load(largest, &old, __ATOMIC_RELAXED);

@@ -102,7 +102,7 @@ RST_INLINE void finish(const int mr, const int np, const rst_into into, void *ou
 RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixel, size_t panel) {
   const lhs *a = lhs_at(g, pixel);
   const weight *w = panel_at(g, panel);
-  const size_t a_pitch = g->a_pitch * (sizeof(operand) / sizeof(lhs)), w_panel = g->w_panel / sizeof(weight);
+  const size_t a_pitch = g->a_pitch * sizeof(operand) / sizeof(lhs), w_panel = g->w_panel / sizeof(weight);
   const int nv = np * VECTORS;
   sums acc;
   start(mr, np, g, panel, acc);

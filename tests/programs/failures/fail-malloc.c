@@ -29,7 +29,7 @@ static int fails(void) {
 __attribute__((constructor)) static void begin(void) {
   const char *number = getenv("FAIL_MALLOC");
   void *page = mmap(NULL, sizeof *counter, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (number != NULL) one = atol(number);
+  if (number != NULL) one = strtol(number, NULL, 10);
   if (page == MAP_FAILED) return;
   counter = page;
   atomic_store(&counter->counting, getenv("FROM_SANDBOX") == NULL);
@@ -60,6 +60,7 @@ __attribute__((destructor)) static void end(void) {
   fclose(file);
 }
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library's are reserved
 void *malloc(size_t size) {
   return fails() ? NULL : __libc_malloc(size);
 }
@@ -79,3 +80,4 @@ int posix_memalign(void **memory, size_t alignment, size_t size) {
   *memory = aligned_alloc(alignment, size);
   return *memory == NULL ? ENOMEM : 0;
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
