@@ -56,14 +56,19 @@ def to_srgb(x):
     return torch.where(x <= 0.0031308, x * 12.92, 1.055 * x.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
 
 
+def bayer_masks(height, width):
+    """[3, height, width]: 1 where an RGGB sensor measures red, green, blue."""
+    masks = torch.zeros(3, height, width)
+    masks[0, 0::2, 0::2] = 1
+    masks[1, 0::2, 1::2] = masks[1, 1::2, 0::2] = 1
+    masks[2, 1::2, 1::2] = 1
+    return masks
+
+
 def demosaicked(noise):
     """Noise of three channels as a Bayer sensor (RGGB) measures it, with what was not measured filled in bilinearly:
     this is what gives the noise of real pictures its blotches and ties neighbouring pixels together."""
-    n, _, h, w = noise.shape
-    mask = torch.zeros(3, h, w)
-    mask[0, 0::2, 0::2] = 1
-    mask[1, 0::2, 1::2] = mask[1, 1::2, 0::2] = 1
-    mask[2, 1::2, 1::2] = 1
+    mask = bayer_masks(*noise.shape[-2:])
     cross, square = [[0, 1, 0], [1, 4, 1], [0, 1, 0]], [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
     kernel = torch.tensor([square, cross, square], dtype=noise.dtype).view(3, 1, 3, 3) / 4
     return F.conv2d(F.pad(noise * mask, (1, 1, 1, 1), mode="reflect"), kernel, groups=3)
@@ -189,11 +194,7 @@ def jpeg_somehow(picture, dice, quality, again=None):
 def demosaicked_by_differences(noise):
     """As demosaicked(), but red and blue are filled in as their differences to green, as most raw converters do in some
     way: fine grain is then common to the three channels, and colour noise is coarse."""
-    n, _, h, w = noise.shape
-    masks = torch.zeros(3, h, w)
-    masks[0, 0::2, 0::2] = 1
-    masks[1, 0::2, 1::2] = masks[1, 1::2, 0::2] = 1
-    masks[2, 1::2, 1::2] = 1
+    masks = bayer_masks(*noise.shape[-2:])
     cross, square = [[0, 1, 0], [1, 4, 1], [0, 1, 0]], [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
 
     def fill(x, kernel):

@@ -212,8 +212,8 @@ static rst_status list_folder_jobs(building *b, rst_error *err) {
   if (o->right != NULL && !folder_exists(o->right))
     return cli_error(
         err, RST_ERROR_USAGE,
-        "--right %s: is not a folder; outputs in a folder have their second views in one, by the "
-        "same names",
+        "--right %s: is not a folder; outputs in a folder have their second views in one, by the same "
+        "names",
         o->right);
   char *folder = strdup(o->names[o->count - 1]);
   if (folder == NULL) return out_of_memory(err);

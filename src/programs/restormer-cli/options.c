@@ -98,17 +98,16 @@ static const cli_option table[] = {
     {"format", 0, .argument = "NAME", .kind = CLI_OTHER, AT(format), .take = take_format,
      .choices = "png|jpeg|tiff|webp|bmp|tga|pfm",
      .expected = "the name of a format that can be written (see --help)",
-     .help = "Format of the output, as --version -v lists them: png, jpeg, ... Default: what the ending of "
-             "OUTPUT names; "
-             "in a folder that of the input where it can be written, else png; for standard output png."},
+     .help = "Format of the output, as --version -v lists them: png, jpeg, ... Default: what the ending "
+             "of OUTPUT names; in a folder that of the input where it can be written, else png; for "
+             "standard output png."},
     {"skip-existing", 0, .kind = CLI_FLAG, AT(skip_existing),
      .help = "Leave out pictures whose output exists: what an interrupted run has left to do."},
     {"shard", 0, .argument = "I/N", .kind = CLI_OTHER, AT(shard), .take = take_shard,
      .expected = "I/N, whole numbers with I from 1 to N",
-     .help =
-         "Restore only the I-th of N parts of the pictures, 1 to N, for several machines to share a folder: "
-         "of all inputs, whether their outputs exist or not, the I-th and every N-th after it, folders being "
-         "sorted by name. All parts have to be given the same inputs."},
+     .help = "Restore only the I-th of N parts of the pictures, 1 to N, for several machines to share a "
+             "folder: of all inputs, whether their outputs exist or not, the I-th and every N-th after it, "
+             "folders being sorted by name. All parts have to be given the same inputs."},
     {"region", 0, .argument = "X,Y,W,H", .kind = CLI_OTHER, AT(region), .take = take_region,
      .expected = "X,Y,W,H, whole numbers of pixels",
      .help = "Cut W x H pixels out, the left top one at (X, Y), and restore only them: for a quick look."},
@@ -117,16 +116,14 @@ static const cli_option table[] = {
     {"strength", 0, .argument = "S", .kind = CLI_NUMBER, AT(strength), .min = 0, .max = 1,
      .help = "Mix input and result: 0 is the input, 1 (default) the result."},
     {"depth", 0, .argument = "BITS", .kind = CLI_OTHER, AT(depth), .take = take_depth, .choices = "8|16|auto",
-     .help = "Bits of the output's samples: 8, 16, or auto (default: those of the input; 16 for PFM) where "
-             "the format "
-             "can hold them."},
+     .help = "Bits of the output's samples: 8, 16, or auto (default: those of the input; 16 for PFM) "
+             "where the format can hold them."},
     {"quality", 0, .argument = "Q", .kind = CLI_INT, AT(quality), .min = 1, .max = 100,
      .help = "Quality of JPEG output, 1 to 100. Default: 95."},
     {"background", 0, .argument = "COLOR", .kind = CLI_OTHER, AT(background), .take = take_background,
      .choices = "white|black", .expected = "white, black or RRGGBB, six hexadecimal digits",
-     .help = "What is put under transparent pixels where the output's format has no alpha: white (default), "
-             "black or "
-             "RRGGBB in hexadecimal digits."},
+     .help = "What is put under transparent pixels where the output's format has no alpha: white "
+             "(default), black or RRGGBB in hexadecimal digits."},
     {"strip", 0, .kind = CLI_FLAG, AT(strip),
      .help = "Write no metadata: no colour profile, EXIF, XMP, resolution or texts."},
     {"max-pixels", 0, .argument = "N", .kind = CLI_COUNT, AT(max_pixels),
@@ -135,72 +132,61 @@ static const cli_option table[] = {
     {.help = "Model"},
     {"weights", 'w', .argument = "NAME", .kind = CLI_WEIGHTS, AT(weights),
      .help = "Weights to use: the path of a manifest (*.json), or the name of one (without .json) in the "
-             "folders of "
-             "$RESTORMER_WEIGHTS_PATH, in $XDG_DATA_HOME/restormer (~/.local/share/restormer) or among those "
-             "that come "
-             "with restormer-cli. Default: $RESTORMER_WEIGHTS, else " MODELS_DEFAULT "."},
+             "folders of $RESTORMER_WEIGHTS_PATH, in $XDG_DATA_HOME/restormer (~/.local/share/restormer) "
+             "or among those that come with restormer-cli. Default: $RESTORMER_WEIGHTS, else " MODELS_DEFAULT
+             "."},
     {"list-weights", 0, .kind = CLI_FLAG, AT(list_weights),
      .help = "List the weights that are found by their names, with parameters, type, path and task."},
     {"right", 0, .argument = "IMAGE", .kind = CLI_FILE, AT(right),
      .help = "Second view, for a dual-pixel model; with an output folder the folder of the second views, "
-             "which have the "
-             "names of the first ones."},
+             "which have the names of the first ones."},
     {"window", 0, .argument = "N", .kind = CLI_PIXELS, AT(run.window), .min = 1,
-     .help = "Attention over overlapping windows of N pixels instead of the whole picture (test-time local "
-             "statistics). 384 suits the published models; windows of a few pixels take much more time and "
-             "memory."},
+     .help = "Attention over overlapping windows of N pixels instead of the whole picture (test-time "
+             "local statistics). 384 suits the published models; windows of a few pixels take much more "
+             "time and memory."},
 
     {.help = "Computing"},
     {"threads", 't', .argument = "N", .kind = CLI_INT, AT(threads), .min = 1, .max = MAX_THREADS,
      .help = "Threads to use. Default: as many as the process may use. The result is the same for every N "
-             "(with tiles "
-             "for lack of memory: up to 16)."},
+             "(with tiles for lack of memory: up to 16)."},
     {"jobs", 'j', .argument = "N", .kind = CLI_INT, AT(jobs), .min = 1, .max = MAX_JOBS,
      .help =
          "Pictures to restore at once, which share threads and memory: worth it for small ones. Default: 1."},
     {"precision", 0, .argument = "P", .kind = CLI_OTHER, AT(model.precision), .take = take_precision,
      .choices = "float32|bf16|int8",
-     .help =
-         "float32 (default, exact), bf16 (bfloat16 products added in float32: faster on processors "
-         "that have them, half the memory) or int8 (products of 8-bit integers where most of the work is: "
-         "faster still, less exact, 55 dB or more from float32 with the models that ship)."},
+     .help = "float32 (default, exact), bf16 (bfloat16 products added in float32: faster on processors that "
+             "have them, half the memory) or int8 (products of 8-bit integers where most of the work is: "
+             "faster still, less exact, 55 dB or more from float32 with the models that ship)."},
     {"isa", 0, .argument = "NAME", .kind = CLI_OTHER, AT(model.isa), .take = take_isa,
      .choices = "auto|baseline|avx2|avx512|avx512bf16|neon",
      .help = "Instruction set: auto (default), baseline, avx2, avx512, avx512bf16 or neon."},
     {"max-memory", 0, .argument = "SIZE", .kind = CLI_BYTES, AT(max_memory),
-     .help = "Bytes to take at the most, with K, M, G or T for powers of 1024. Default: what the system has "
-             "available. "
-             "A picture that needs more is restored in tiles, which is said."},
+     .help = "Bytes to take at the most, with K, M, G or T for powers of 1024. Default: what the system "
+             "has available. A picture that needs more is restored in tiles, which is said."},
     {"tile", 0, .argument = "N", .kind = CLI_PIXELS, AT(run.tile), .min = 1,
-     .help =
-         "Tiles of N pixels, a multiple of 8 (2^(levels - 1)). Default: the whole picture at once, because "
-         "attention is global."},
+     .help = "Tiles of N pixels, a multiple of 8 (2^(levels - 1)). Default: the whole picture at once, "
+             "because attention is global."},
     {"overlap", 0, .argument = "M", .kind = CLI_PIXELS, AT(run.overlap),
-     .help = "Pixels that neighbouring tiles share. Default: 32, but at most a quarter of a tile. Tiles that "
-             "are chosen "
-             "for lack of memory share a quarter, at most 128."},
+     .help = "Pixels that neighbouring tiles share. Default: 32, but at most a quarter of a tile. Tiles "
+             "that are chosen for lack of memory share a quarter, at most 128."},
     {"blend", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(run.blend), .choices = "ramp|uniform",
-     .help = "How overlapping tiles are joined: ramp (default; weights that rise linearly) or uniform (their "
-             "mean)."},
+     .help = "How overlapping tiles are joined: ramp (default; weights that rise linearly) or uniform "
+             "(their mean)."},
 
     {"no-sandbox", 0, .kind = CLI_FLAG, AT(no_sandbox),
      .help =
-         "Decode pictures in the program itself instead of a process without rights: where the kernel has no "
-         "seccomp, or under a debugger."},
+         "Decode pictures in the program itself instead of a process without rights: where the kernel has "
+         "no seccomp, or under a debugger."},
 
     {.help = "Messages"},
     {"progress", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(progress), .choices = PROGRESS_KINDS,
-     .help = "What to tell on standard error while it runs: auto (default: bar on a terminal, else lines), "
-             "bar, lines "
-             "(for every picture of a folder, in the order in which they are finished, and every 5 seconds), "
-             "json (an object a line, for "
-             "programs) or "
-             "none."},
+     .help = "What to tell on standard error while it runs: auto (default: bar on a terminal, else "
+             "lines), bar, lines (for every picture of a folder, in the order in which they are finished, "
+             "and every 5 seconds), json (an object a line, for programs) or none."},
     {"stats", 0, .argument = "FILE", .kind = CLI_FILE, AT(stats),
      .help = "Write a line of JSON for every picture to FILE, or to standard output where it is -: sizes, "
-             "seconds of "
-             "each stage, memory, tiles, precision, instruction set, and the model with its hash (of the "
-             "manifest)."},
+             "seconds of each stage, memory, tiles, precision, instruction set, and the model with its "
+             "hash (of the manifest)."},
     {"quiet", 'q', .kind = CLI_FLAG, AT(quiet),
      .help = "No progress, warnings and notes: only what went wrong."},
     {"verbose", 'v', .kind = CLI_FLAG, AT(verbose),
@@ -218,13 +204,10 @@ static const cli_program program = {
     .usage = "[options] INPUT OUTPUT\n[options] INPUT... FOLDER/",
     .about =
         "Restores pictures (removes noise, blur, rain, ...: what the weights were trained for) with the "
-        "Restormer "
-        "transformer. INPUT is a picture, told apart by content, or a folder of them; - is standard input or "
-        "output. The ending of OUTPUT chooses its format; outputs in a FOLDER have the names of their "
-        "inputs. A "
-        "16-bit INPUT gives a 16-bit output where the format can hold it; PFM holds the network's exact "
-        "float "
-        "result.",
+        "Restormer transformer. INPUT is a picture, told apart by content, or a folder of them; - is "
+        "standard input or output. The ending of OUTPUT chooses its format; outputs in a FOLDER have the "
+        "names of their inputs. A 16-bit INPUT gives a 16-bit output where the format can hold it; PFM "
+        "holds the network's exact float result.",
     .more =
         "Exit status:\n"
         "  0    done\n"

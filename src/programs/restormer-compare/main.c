@@ -37,8 +37,7 @@ static const cli_option table[] = {
     {.help = "Limits"},
     {"max-diff", 0, .argument = "N", .kind = CLI_NUMBER, AT(max_diff), .max = 1e9,
      .help = "Fail when a sample differs by more than N, in steps of the finer of the two sample types (8 "
-             "bits: 1 of "
-             "255, 16 bits: 1 of 65535, PFM: 1.0 of white)."},
+             "bits: 1 of 255, 16 bits: 1 of 65535, PFM: 1.0 of white)."},
     {"min-psnr", 0, .argument = "DB", .kind = CLI_NUMBER, AT(min_psnr), .min = -1000, .max = 1000,
      .help = "Fail when the PSNR of the colours is below DB."},
     {"min-ssim", 0, .argument = "S", .kind = CLI_NUMBER, AT(min_ssim), .min = -1, .max = 1,
@@ -47,19 +46,18 @@ static const cli_option table[] = {
     {.help = "Input"},
     {"no-sandbox", 0, .kind = CLI_FLAG, AT(no_sandbox),
      .help =
-         "Decode pictures in the program itself instead of a process without rights: where the kernel has no "
-         "seccomp, or under a debugger."},
+         "Decode pictures in the program itself instead of a process without rights: where the kernel has "
+         "no seccomp, or under a debugger."},
 
     {.help = "Output"},
     {"diff", 0, .argument = "OUT", .kind = CLI_FILE, AT(diff),
      .help = "Write the absolute difference of the colours, amplified so that the largest is white."},
     {"html", 0, .argument = "OUT", .kind = CLI_FILE, AT(html),
      .help = "Write one page for browsers, with all that it needs in it: a slider between A and B, the "
-             "difference, and "
-             "the numbers."},
+             "difference, and the numbers."},
     {"json", 0, .kind = CLI_FLAG, AT(json),
-     .help = "Print one JSON object. psnr is null for equal pictures, ssim where a side is shorter than 11 "
-             "pixels."},
+     .help = "Print one JSON object. psnr is null for equal pictures, ssim where a side is shorter than "
+             "11 pixels."},
     {"help", 'h', .kind = CLI_STOP, AT(help), .help = "Print this text."},
     {"version", 'V', .kind = CLI_STOP, AT(version), .help = "Print the version."},
     {"generate", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(generate), .choices = CLI_FORMS,

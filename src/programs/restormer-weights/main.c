@@ -106,15 +106,12 @@ static const cli_option table[] = {
     {"source", 0, .argument = "TEXT", .kind = CLI_TEXT, AT(convert.source), CONVERT,
      .help = "Where it comes from."},
     {"no-residual", 0, .kind = CLI_FLAG, AT(convert.no_residual), CONVERT,
-     .help = "The network gives the restored picture itself, not what is added to the input. The tensors do "
-             "not tell; "
-             "without this option only dual-pixel networks and those with other channels out than in are "
-             "taken for "
-             "such."},
+     .help = "The network gives the restored picture itself, not what is added to the input. The tensors "
+             "do not tell; without this option only dual-pixel networks and those with other channels out "
+             "than in are taken for such."},
     {"no-sandbox", 0, .kind = CLI_FLAG, AT(no_sandbox), CONVERT,
-     .help = "Take the checkpoint apart in the program itself instead of a process without rights: where the "
-             "kernel "
-             "has no seccomp, or under a debugger."},
+     .help = "Take the checkpoint apart in the program itself instead of a process without rights: where "
+             "the kernel has no seccomp, or under a debugger."},
 
     {.help = "info"},
     {"size", 0, .argument = "WxH", .kind = CLI_OTHER, AT(run), INFO, .take = take_size,
@@ -137,10 +134,9 @@ static const cli_program program = {
     .usage = "convert CHECKPOINT -o OUT.json [options]\ninfo WEIGHTS.json [options]\nverify WEIGHTS.json",
     .about =
         "convert makes a manifest, OUT.json, and its tensors, OUT.safetensors, of a PyTorch checkpoint "
-        "(.pth, .ckpt; "
-        "zip or legacy form) or a safetensors file. Code in a checkpoint is never run. info says what a "
-        "model is "
-        "and what it costs. verify checks everything: manifest, files, tensors, hashes, values.",
+        "(.pth, .ckpt; zip or legacy form) or a safetensors file. Code in a checkpoint is never run. info "
+        "says what a model is and what it costs. verify checks everything: manifest, files, tensors, "
+        "hashes, values.",
     .more =
         "Exit status:\n"
         "  0    done\n"
