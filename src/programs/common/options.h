@@ -61,4 +61,12 @@ void cli_print_help(const cli_program *program, FILE *stream);
 typedef enum cli_form { CLI_FORM_MAN, CLI_FORM_BASH, CLI_FORM_ZSH, CLI_FORM_FISH } cli_form;
 void cli_print_form(const cli_program *program, cli_form form, FILE *stream);
 
+/* Options that every program has; `place` is the member `at`. */
+/* clang-format off */
+#define CLI_HELP(place) {"help", 'h', .kind = CLI_STOP, place, .help = "Print this text."}
+#define CLI_GENERATE(place) \
+  {"generate", 0, .argument = "KIND", .kind = CLI_CHOICE, place, .choices = CLI_FORMS, \
+   .help = "Print these options as man (a list for a manual page) or the completions of bash, zsh or fish."}
+/* clang-format on */
+
 #endif

@@ -191,12 +191,10 @@ static const cli_option table[] = {
      .help = "No progress, warnings and notes: only what went wrong."},
     {"verbose", 'v', .kind = CLI_FLAG, AT(verbose),
      .help = "Tell model, pictures, plan, times and peak memory on standard error."},
-    {"help", 'h', .kind = CLI_STOP, AT(help), .help = "Print this text."},
+    CLI_HELP(AT(help)),
     {"version", 'V', .kind = CLI_FLAG, AT(version),
      .help = "Print the version; with -v also instruction sets and formats."},
-    {"generate", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(generate), .choices = CLI_FORMS,
-     .help =
-         "Print these options as man (a list for a manual page) or the completions of bash, zsh or fish."},
+    CLI_GENERATE(AT(generate)),
 };
 
 static const cli_program program = {

@@ -122,11 +122,9 @@ static const cli_option table[] = {
     {"json", 0, .kind = CLI_FLAG, AT(json), INFO, .help = "Print one JSON object instead of a table."},
 
     {.help = "All commands, or none"},
-    {"help", 'h', .kind = CLI_STOP, AT(help), .help = "Print this text."},
+    CLI_HELP(AT(help)),
     {"version", 'V', .kind = CLI_STOP, AT(version), .help = "Print the version."},
-    {"generate", 0, .argument = "KIND", .kind = CLI_CHOICE, AT(generate), .choices = CLI_FORMS,
-     .help =
-         "Print these options as man (a list for a manual page) or the completions of bash, zsh or fish."},
+    CLI_GENERATE(AT(generate)),
 };
 
 static const cli_program program = {
