@@ -350,10 +350,19 @@ static void *run_many(void *user) {
   return NULL;
 }
 
+static void *see_whether_available(void *available) {
+  *(bool *)available = rst_sandbox_available();
+  return NULL;
+}
+
 static void test_threads_have_a_helper_each(void **state) {
   (void)state;
   NEED_SANDBOX();
   pthread_t threads[8];
+  bool available;
+  assert_int_equal(pthread_create(&threads[0], NULL, see_whether_available, &available), 0);
+  pthread_join(threads[0], NULL);
+  if (!available) skip(); /* under sanitizers, whose allocators do not see to their locks at a fork */
   for (int i = 0; i < 8; i++) assert_int_equal(pthread_create(&threads[i], NULL, run_many, NULL), 0);
   for (int i = 0; i < 8; i++) {
     void *wrong;
