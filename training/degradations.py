@@ -319,3 +319,114 @@ def real_validation(clean, seed):
             ("camera10", clean, (clean + camera_noise(clean, dice(), 10)).clamp(0, 1)), ("sigma25", clean, clean + noise * (25 / 255)),
             ("jpeg20", clean, jpeg_at(clean, 20, 2, 0, 0)), ("grey10", grey, jpeg_at(grey, 10, 0, 0, 0)),
             ("grey40", grey, jpeg_at(grey, 40, 0, 0, 0))]
+
+
+# ---- Rain: streaks of several depths, added or blended, one patch at a time ----
+
+def rain_layer(size, dice, angle, length, width, covered, spread):
+    """[1, 1, h, w]: the streaks of one depth, a typical one with brightness 1 along its middle.
+
+    A drop that falls during the exposure is smeared to a line. It is a wide-angle lens, so that its brightness depends little
+    on what is right behind it (Garg & Nayar 2007, "Vision and Rain", and their "Photometric Model of a Rain Drop"): mostly it
+    brightens. Usual sets of pictures get such lines from noise blurred along a direction, of several densities (Zhang & Patel
+    2018, "Density-aware single image de-raining"); here each is drawn by itself, as points a pixel apart or less, so that
+    length, direction and brightness are its own.
+
+    angle: from the vertical, radians; length, width: pixels, a typical streak's and the deviation of its profile; covered:
+    share of the patch within one width of a streak's middle; spread: deviation of the brightnesses' logarithms.
+    """
+    border = math.ceil(3 * width)
+    h, w = (side + 2 * border for side in size)
+    reach = length * 0.75                           # where the middle of a streak outside may be that is seen inside
+    count = max(1, round(covered * (h + 2 * reach) * (w + 2 * reach) / (2 * width * length)))
+    y, x, bright, stretch, turn = (torch.rand(count, generator=dice.generator), torch.rand(count, generator=dice.generator),
+                                   *dice.normal((3, count)))
+    lengths = length * (0.35 * stretch).exp().clamp(0.3, 2.5)
+    along = torch.linspace(-0.5, 0.5, math.ceil(1.5 * length) + 1)
+    ends = (1 - (2 * along) ** 2).clamp_min(0) ** dice.uniform(0.1, 1.2)      # how slowly it begins and ends
+    weight = (spread * bright).exp() * lengths / (along.numel() - 1)
+    turn = angle + dice.uniform(0, 0.05) * turn
+    offset = along * lengths[:, None]
+    y = (y * (h + 2 * reach) - reach)[:, None] + offset * turn.cos()[:, None]
+    x = (x * (w + 2 * reach) - reach)[:, None] + offset * turn.sin()[:, None]
+    weight = weight[:, None] * ends
+    inside = (y >= 0) & (y < h - 1) & (x >= 0) & (x < w - 1)
+    y, x, weight = y[inside], x[inside], weight[inside]
+    top, left = y.floor(), x.floor()
+    fy, fx, at = y - top, x - left, (top * w + left).long()
+    canvas = torch.zeros(h * w)
+    for step, share in ((0, (1 - fy) * (1 - fx)), (1, (1 - fy) * fx), (w, fy * (1 - fx)), (w + 1, fy * fx)):
+        canvas.index_add_(0, at + step, weight * share)
+    profile = math.sqrt(2 * math.pi) * width        # what the middle of a line loses when it is blurred
+    return profile * blur(canvas.view(1, 1, h, w), width)[..., border:border + size[0], border:border + size[1]]
+
+
+def rain_map(size, dice, level=None):
+    """[1, 1, h, w], 0 to 1: one to three layers that may cross (several directions: Yang et al. 2017, "Deep joint rain
+    detection and removal"), far ones with many small streaks, near ones with few large. level: brightness of a typical
+    streak, by default from hardly visible to bright."""
+    if level is None:
+        level = dice.log_uniform(0.03, 0.4)
+    angle = math.radians(dice.uniform(-40, 40) if dice.chance(0.85) else dice.uniform(-80, 80))
+    density = dice.log_uniform(0.05, 0.55)
+    spread = dice.uniform(0.3, 1.0)
+    total = 0
+    layers = 1 + dice.below(3)
+    for layer in range(layers):
+        near = dice.log_uniform(0.7, 2.2)           # size of its streaks: distance to the lens
+        if layer and dice.chance(0.3):              # gusts, or sets that cross two directions
+            angle = angle + math.radians(dice.uniform(-25, 25))
+        streaks = rain_layer(size, dice, angle, dice.log_uniform(15, 80) * near, dice.uniform(0.5, 0.95) * near,
+                             density / layers / near, spread)
+        total = total + streaks * level * dice.log_uniform(0.6, 1.6)
+    if dice.chance(0.15):
+        total = blur(total, dice.uniform(0.3, 1.0))
+    return total.clamp(0, 1)
+
+
+def veil(clean, dice):
+    """In place: the mist that streaks too far to be seen singly add up to (Yang et al. 2017). It belongs to what is to come
+    out, as a patch cannot tell it from a pale scene: the model takes streaks away, not fog."""
+    through = dice.uniform(0.6, 0.95)
+    clean.mul_(through).add_((1 - through) * dice.uniform(0.55, 0.95))
+
+
+def with_rain(clean, streaks, dice):
+    """Streaks on a patch: added, as in the usual sets; screen, which takes no streak beyond white; or drops as half
+    transparent grey of the sky's brightness, hardly seen before the sky."""
+    kind = dice.uniform()
+    if kind < 0.65:
+        return clean + streaks
+    if kind < 0.85:
+        return clean + streaks * (1 - clean)
+    sky = dice.uniform(0.8, 1.0) + 0.03 * dice.normal((1, clean.shape[1], 1, 1))
+    return clean + streaks * (sky - clean).clamp_min(0)
+
+
+def rain_patch(clean, dice, clean_share, jpeg_share, grey_share):
+    if dice.chance(grey_share):
+        make_grey(clean)
+    if dice.chance(clean_share):
+        return clean.clone()
+    streaks = rain_map(clean.shape[-2:], dice)
+    if dice.chance(0.1):
+        veil(clean, dice)
+    rainy = with_rain(clean, streaks, dice).clamp(0, 1)
+    if dice.chance(jpeg_share):
+        return jpeg_somehow(rainy, dice, round(dice.uniform(70, 97)))
+    return (rainy * 255).round() / 255
+
+
+def rain(clean, generator, clean_share=0.08, jpeg_share=0.12, grey_share=0.05):
+    """Rain streaks from drizzle to heavy rain, some after light JPEG, and patches with nothing done to them."""
+    dice = Dice(generator)
+    return torch.cat([rain_patch(clean[i:i + 1], dice, clean_share, jpeg_share, grey_share) for i in range(clean.shape[0])])
+
+
+def rain_validation(clean, seed):
+    """The clean picture itself, and streaks of three strengths added to it; the rest is drawn from the seed."""
+    results = [("clean", clean, clean)]
+    for name, level in (("drizzle", 0.05), ("rain", 0.12), ("downpour", 0.3)):
+        streaks = rain_map(clean.shape[-2:], Dice(torch.Generator().manual_seed(seed)), level)
+        results.append((name, clean, (clean + streaks).clamp(0, 1)))
+    return results

@@ -329,6 +329,45 @@ class Data(unittest.TestCase):
         self.assertTrue(5 <= grey.sum().item() <= 30, grey.sum())
         self.assertTrue(((a.max(1)[0] - a.min(1)[0])[grey] < 1e-6).all(), "grey patches have grey degradations")
 
+    def test_rain_has_the_statistics_of_a_measured_set_and_more(self):
+        """The ranges hold the middle 80 % of 80 squares of 128 pixels of Rain100L (Yang et al. 2017), the rainy pictures less the
+        clean ones. Most of the rain has to be like that, and some weaker, some stronger, some more slanting."""
+        rows = []
+        for seed in range(200):
+            streaks = degradations.rain_map((128, 128), degradations.Dice(torch.Generator().manual_seed(seed)))[0, 0]
+            self.assertTrue(streaks.min() >= 0 and streaks.max() <= 1)
+            streaks = (streaks * 255).round()
+            y, x = streaks.diff(dim=0)[:, 1:], streaks.diff(dim=1)[1:]
+            yy, xx, xy = (y * y).mean(), (x * x).mean(), (x * y).mean()
+            root = ((xx - yy) ** 2 + 4 * xy ** 2).sqrt()        # between the largest and the smallest mean square of slopes
+            mean, rms = streaks.mean(), streaks.square().mean().sqrt()
+            rows.append([mean, rms, rms / mean, (streaks > 20).float().mean(), ((xx + yy + root) / (xx + yy - root)).sqrt(),
+                         0.5 * torch.atan2(2 * xy, xx - yy).abs().rad2deg()])
+        rows = torch.tensor(rows)
+        rows = rows[rows[:, 0] > 0.1]
+        measured = (("mean", 2.0, 10.3), ("rms", 6.3, 25.2), ("rms / mean", 2.1, 3.4), ("share above 20", 0.025, 0.163),
+                    ("slopes across / along", 2.4, 6.5), ("slant", 1, 24))
+        for (name, low, high), values in zip(measured, rows.t()):
+            inside = ((values > low) & (values < high)).float().mean().item()
+            with self.subTest(name):
+                self.assertTrue(low < values.median() < high, f"median {values.median():.3f}, expected {low} to {high}")
+                self.assertTrue(0.4 < inside < 0.8, f"{inside:.2f} inside {low} to {high}")
+                self.assertTrue((values > high).any() and (values < low).any(), "no more than the measured range")
+
+    def test_rain_only_brightens_and_leaves_some_patches_alone(self):
+        def patches():
+            return torch.rand(200, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.9
+
+        clean = [patches() for _ in range(2)]
+        a, b = (degradations.rain(c, torch.Generator().manual_seed(1), jpeg_share=0) for c in clean)
+        self.assertTrue(torch.equal(a, b) and torch.equal(*clean))
+        self.assertTrue((a > clean[0] - 0.51 / 255).all() and a.max() <= 1)
+        untouched = (a == clean[0]).flatten(1).all(1).sum().item()
+        self.assertTrue(6 <= untouched <= 32, untouched)
+        self.assertTrue(2 <= ((clean[0] != patches()).flatten(1).any(1)).sum().item() <= 60, "made grey or veiled")
+        through_jpeg = degradations.rain(patches(), torch.Generator().manual_seed(1), jpeg_share=1)
+        self.assertTrue((through_jpeg < clean[0] - 2 / 255).any(), "after JPEG some places are darker")
+
     def test_jpeg_keeps_grey_grey_and_moves_its_grid(self):
         ramp = torch.linspace(0.2, 0.8, 64).expand(1, 3, 64, 64).contiguous()
         ramp[:, :, 20:] += 0.1 * torch.rand(1, 1, 44, 64, generator=torch.Generator().manual_seed(0))
