@@ -76,13 +76,16 @@ static void read_profile(const library *heif, const struct heif_image_handle *ha
   const size_t size = heif->heif_image_handle_get_raw_color_profile_size(handle);
   const enum heif_color_profile_type type = heif->heif_image_handle_get_color_profile_type(handle);
   if (type == heif_color_profile_type_nclx) {
+    /* Given even where it is not known, then only to be freed. */
     struct heif_color_profile_nclx *nclx = NULL;
-    if (heif->heif_image_handle_get_nclx_color_profile(handle, &nclx).code != heif_error_Ok || nclx == NULL)
-      return;
-    /* The pixels are RGB, full range, by now. */
-    const uint8_t cicp[4] = {(uint8_t)nclx->color_primaries, (uint8_t)nclx->transfer_characteristics, 0, 1};
-    rst_image_set_metadata(image, RST_METADATA_CICP, cicp, sizeof cicp, NULL);
-    heif->heif_nclx_color_profile_free(nclx);
+    const bool known =
+        heif->heif_image_handle_get_nclx_color_profile(handle, &nclx).code == heif_error_Ok && nclx != NULL;
+    if (known) {
+      /* The pixels are RGB, full range, by now. */
+      const uint8_t cicp[4] = {(uint8_t)nclx->color_primaries, (uint8_t)nclx->transfer_characteristics, 0, 1};
+      rst_image_set_metadata(image, RST_METADATA_CICP, cicp, sizeof cicp, NULL);
+    }
+    if (nclx != NULL) heif->heif_nclx_color_profile_free(nclx);
     return;
   }
   uint8_t *profile = size == 0 ? NULL : rst_image_metadata_alloc(image, size);

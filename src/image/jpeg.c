@@ -76,9 +76,10 @@ static void on_message(j_common_ptr codec, int level) {
     default:
       break;
   }
+  if (r->warned) return; /* a damaged file has one for each of its bytes */
   char text[JMSG_LENGTH_MAX];
   codec->err->format_message(codec, text);
-  if (!r->warned) rst_source_warn(r->source, "JPEG: %s", text);
+  rst_source_warn(r->source, "JPEG: %s", text);
   r->warned = true;
 }
 

@@ -14,7 +14,7 @@
 #include "image/image.h"
 
 /* No method that is in use makes more of a byte: a short file asks for no memory. */
-enum { MAX_RATIO = 4096, STRIP = 1 << 18 };
+enum { MAX_RATIO = 4096, STRIP = 1 << 18, LEAST = 1 << 20 /* bytes that the library may take at once */ };
 static const double INCH = 0.0254; /* metres */
 
 /* A file in memory, as libtiff wants to see it, and the first complaint. */
@@ -24,23 +24,34 @@ typedef struct file {
   uint64_t size, capacity, position;
   rst_error message;
   bool no_memory; /* here */
+  bool absurd;    /* it asks for memory that no sound one does */
   bool broken;    /* the library had none: it frees through a null pointer then, and is better left alone */
 } file;
 
-/* The library has no code for that. */
+/* Whether the text has one of the words. */
+static bool has_word(const char *text, const char *const words[], size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (strstr(text, words[i]) != NULL) return true;
+  return false;
+}
+
+/* The library has no code for that. What a damaged file asks for, more than it can need or nothing at all, is
+ * told as if memory were missing, too. */
 static void look_for_memory(file *f, const char *text) {
-  static const char *const words[] = {"memory", "No space", "allocate", "malloc", "Insertion in"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (strstr(text, words[i]) != NULL) f->broken = true;
+  static const char *const memory[] = {"memory", "No space", "allocate", "malloc", "Insertion in"};
+  static const char *const damage[] = {"is beyond the", "(0 elements"};
+  f->absurd = f->absurd || has_word(text, damage, sizeof damage / sizeof *damage);
+  if (!f->absurd && has_word(text, memory, sizeof memory / sizeof *memory)) f->broken = true;
 }
 
 static int on_error(TIFF *tiff, void *user, const char *module, const char *format, va_list args) {
   file *f = user;
+  rst_error now;
   (void)tiff;
   (void)module;
-  if (f->message.message[0] == '\0') vsnprintf(f->message.message, sizeof f->message.message, format, args);
-  look_for_memory(f, format);
-  look_for_memory(f, f->message.message);
+  vsnprintf(now.message, sizeof now.message, format, args);
+  if (f->message.message[0] == '\0') f->message = now;
+  look_for_memory(f, now.message);
   return 1;
 }
 
@@ -101,10 +112,16 @@ static int close_nothing(thandle_t handle) {
   return 0;
 }
 
+/* 0: no limit. */
+static tmsize_t most_at_once(size_t size) {
+  return size < (PTRDIFF_MAX - LEAST) / MAX_RATIO ? (tmsize_t)(size * MAX_RATIO + LEAST) : 0;
+}
+
 static TIFF *open_tiff(file *f, const char *name, const char *mode) {
   TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
   f->no_memory = options == NULL;
   if (options == NULL) return NULL;
+  if (f->source != NULL) TIFFOpenOptionsSetMaxSingleMemAlloc(options, most_at_once(f->source->size));
   TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, f);
   TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, f);
   TIFF *tiff = TIFFClientOpenExt(name, mode, f, read_bytes, write_bytes, seek, close_nothing, tell_size, NULL,
@@ -275,7 +292,7 @@ static rst_status read_tiff(TIFF *tiff, const file *f, rst_image *image) {
   TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
   if (h.direct && orientation >= 2 && orientation <= 8 && !rst_image_orient(image, orientation))
     return rst_fail_memory(source->err, source->path);
-  if (TIFFReadDirectory(tiff)) rst_source_warn(source, "TIFF: has more than one picture; the first is read");
+  if (!TIFFLastDirectory(tiff)) rst_source_warn(source, "TIFF: has more than one picture; the first is read");
   return RST_OK;
 }
 

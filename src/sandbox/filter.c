@@ -23,6 +23,15 @@ static void add(rules *r, uint32_t action, const int calls[], size_t count) {
     r->failed = -seccomp_rule_add(r->filter, action, calls[i], 0);
 }
 
+/* An argument of that value, and one whose bits under the mask are these. (The library's macros leave fields
+ * out, which compilers warn of.) */
+static struct scmp_arg_cmp is(unsigned number, scmp_datum_t value) {
+  return (struct scmp_arg_cmp){.arg = number, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+static struct scmp_arg_cmp has_bits(unsigned number, scmp_datum_t mask, scmp_datum_t bits) {
+  return (struct scmp_arg_cmp){.arg = number, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = bits};
+}
+
 /* Where the argument is of that kind. */
 static void add_if(rules *r, int call, struct scmp_arg_cmp argument) {
   if (r->failed == 0) r->failed = -seccomp_rule_add_array(r->filter, SCMP_ACT_ALLOW, call, 1, &argument);
@@ -34,15 +43,14 @@ static void add_if(rules *r, int call, struct scmp_arg_cmp argument) {
 static void allow_memory(rules *r) {
   static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect)};
   static const int others[] = {SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(madvise)};
-  for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
-    add_if(r, maps[i], SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+  for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) add_if(r, maps[i], has_bits(2, PROT_EXEC, 0));
   ADD(r, SCMP_ACT_ALLOW, others);
 }
 
 static void allow_result(rules *r, int records, int shared) {
-  add_if(r, SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)records));
-  add_if(r, SCMP_SYS(ftruncate), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)shared));
-  add_if(r, SCMP_SYS(ftruncate64), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)shared));
+  add_if(r, SCMP_SYS(write), is(0, (scmp_datum_t)records));
+  add_if(r, SCMP_SYS(ftruncate), is(0, (scmp_datum_t)shared));
+  add_if(r, SCMP_SYS(ftruncate64), is(0, (scmp_datum_t)shared));
 }
 
 /* Time, locks, random numbers for hash tables, and ending, by abort as well. */
@@ -56,7 +64,7 @@ static void allow_rest(rules *r) {
                               SCMP_SYS(sigreturn),      SCMP_SYS(restart_syscall),
                               SCMP_SYS(sigaltstack), /* sanitizers look at it */
                               SCMP_SYS(exit),           SCMP_SYS(exit_group)};
-  add_if(r, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+  add_if(r, SCMP_SYS(tgkill), is(0, (scmp_datum_t)getpid()));
   ADD(r, SCMP_ACT_ALLOW, calls);
 }
 
@@ -64,7 +72,7 @@ static void allow_rest(rules *r) {
  * them with the call whose flags can be seen. */
 static void allow_threads(rules *r) {
   static const int hidden[] = {SCMP_SYS(clone3)}, others[] = {SCMP_SYS(rseq), SCMP_SYS(set_robust_list)};
-  add_if(r, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+  add_if(r, SCMP_SYS(clone), has_bits(0, CLONE_THREAD, CLONE_THREAD));
   ADD(r, SCMP_ACT_ERRNO(ENOSYS), hidden);
   ADD(r, SCMP_ACT_ALLOW, others);
 }

@@ -9,6 +9,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* A target may have a mutator of its own, which makes checksums right after libFuzzer's has been at work:
+ * behind them is more to be found. Now and then they stay wrong. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+enum { FUZZ_LEFT_WRONG = 16 }; /* one of so many seeds */
+
 /* Ends the process, which libFuzzer reports as a finding. */
 void fuzz_require(bool holds, const char *what);
 

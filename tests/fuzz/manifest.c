@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   rst_weights_info info;
   rst_weights_info_init(&info);
   rst_weights_get_info(weights, &info);
-  rst_architecture_macs(&info.architecture, 256, 256);
+  rst_architecture_macs(info.architecture, 256, 256);
   status = rst_weights_verify(weights, &err);
   fuzz_check(status, RST_ERROR_WEIGHTS, &err);
   rst_weights_close(weights);

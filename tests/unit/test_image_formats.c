@@ -2,6 +2,9 @@
  */
 #include <math.h>
 #include <string.h>
+#ifdef __linux__
+#include <malloc.h>
+#endif
 
 #include <zlib.h>
 
@@ -125,6 +128,65 @@ static void test_tiff_of_unusual_kinds_is_close(void **state) {
   rst_image_clear(&plain);
 }
 
+static size_t directory_of(const blob *b) {
+  return rst_le32(b->data + 4);
+}
+
+static size_t entry_of(const blob *b, uint32_t tag) {
+  const size_t begin = directory_of(b), count = rst_le16(b->data + begin);
+  for (size_t i = 0; i < count; i++)
+    if (rst_le16(b->data + begin + 2 + 12 * i) == tag) return begin + 2 + 12 * i;
+  fail_msg("no tag %u", tag);
+  return 0;
+}
+
+static void count(void *user, const char *message) {
+  ++*(int *)user;
+  assert_non_null(strstr(message, "more than one picture"));
+}
+
+/* A second directory that has no entries, which libtiff takes for a lack of memory. */
+static void test_tiff_with_damage_behind_its_picture_is_read(void **state) {
+  (void)state;
+  need("tiff");
+  blob b = blob_of_file("tests/data/images/t_white.tif");
+  const size_t next = directory_of(&b) + 2 + 12 * rst_le16(b.data + directory_of(&b)), size = b.size;
+  blob_put(&b, "\0\0\0\0\0\0", 6);
+  rst_put_le32(b.data + next, (uint32_t)size);
+  int warnings = 0;
+  rst_image *image;
+  rst_error err = {.message = ""};
+  rst_image_read_options options;
+  rst_image_read_options_init(&options);
+  options.warning = count, options.user = &warnings;
+  if (rst_image_decode("f", b.data, b.size, &options, &image, &err) != RST_OK) fail_msg("%s", err.message);
+  assert_int_equal(warnings, 1);
+  rst_image_free(image);
+  blob_free(&b);
+}
+
+/* Memory that a damaged file has no use for is not missing: the file is damaged. */
+static void test_tiff_that_asks_for_too_much_is_damaged(void **state) {
+  (void)state;
+  need("tiff");
+  enum { TILE_WIDTH = 322, TILE_LENGTH = 323, LONG = 4, SIDE = 1 << 16 };
+  blob b = blob_of_file("tests/data/images/t_tiles.tif");
+  for (uint32_t tag = TILE_WIDTH; tag <= TILE_LENGTH; tag++) {
+    uint8_t *entry = b.data + entry_of(&b, tag);
+    rst_put_le16(entry + 2, LONG);
+    rst_put_le32(entry + 8, SIDE);
+  }
+  rst_image *image;
+  rst_error err = {.message = ""};
+  assert_int_equal(rst_image_decode("f", b.data, b.size, NULL, &image, &err), RST_ERROR_INPUT);
+  assert_non_null(strstr(err.message, "f: TIFF: cannot be decoded ("));
+  /* And a first directory without entries. */
+  rst_put_le32(b.data + 4, (uint32_t)b.size);
+  blob_put(&b, "\0\0\0\0\0\0", 6);
+  assert_int_equal(rst_image_decode("f", b.data, b.size, NULL, &image, &err), RST_ERROR_INPUT);
+  blob_free(&b);
+}
+
 /* ---- WebP ---------------------------------------------------------------------------------- */
 
 static void test_webp_without_loss_comes_back_exactly(void **state) {
@@ -181,6 +243,38 @@ static void test_heic_and_avif_are_read(void **state) {
     rst_image_clear(&p);
   }
   rst_image_clear(&original);
+}
+
+/* Bytes that malloc has given and not taken back; 0 where that is not known. */
+static size_t bytes_in_use(void) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+  return mallinfo2().uordblks;
+#else
+  return 0;
+#endif
+}
+
+/* Primary colours that no table knows: the picture is read, without them, and what libheif has made for them
+ * is freed. */
+static void test_avif_of_unknown_colours(void **state) {
+  (void)state;
+  need("heif");
+  enum { BEFORE = 20, TIMES = 200 };
+  blob b = blob_of_file("tests/data/images/h.avif");
+  size_t at = 0, first = 0;
+  while (at + 8 < b.size && memcmp(b.data + at, "colrnclx", 8) != 0) at++;
+  assert_true(at + 10 < b.size);
+  b.data[at + 9] = 99;
+  for (int i = 0; i < TIMES; i++) {
+    rst_image *image;
+    rst_error err = {.message = ""};
+    if (rst_image_decode("f", b.data, b.size, NULL, &image, &err) != RST_OK) fail_msg("%s", err.message);
+    assert_int_equal(rst_image_metadata_kinds(image) & 1u << RST_METADATA_CICP, 0);
+    rst_image_free(image);
+    if (i == BEFORE) first = bytes_in_use();
+  }
+  if (bytes_in_use() > first + 16 * (TIMES - BEFORE)) fail_msg("%zu bytes more", bytes_in_use() - first);
+  blob_free(&b);
 }
 
 /* ---- All ----------------------------------------------------------------------------------- */
@@ -252,10 +346,13 @@ int main(void) {
       cmocka_unit_test(test_tiff_of_floats_has_16_bits_unless_asked),
       cmocka_unit_test(test_tiff_of_other_programs),
       cmocka_unit_test(test_tiff_of_unusual_kinds_is_close),
+      cmocka_unit_test(test_tiff_with_damage_behind_its_picture_is_read),
+      cmocka_unit_test(test_tiff_that_asks_for_too_much_is_damaged),
       cmocka_unit_test(test_webp_without_loss_comes_back_exactly),
       cmocka_unit_test(test_webp_with_loss_is_close),
       cmocka_unit_test(test_webp_of_cwebp),
       cmocka_unit_test(test_heic_and_avif_are_read),
+      cmocka_unit_test(test_avif_of_unknown_colours),
       cmocka_unit_test(test_metadata_survive_where_they_can),
       cmocka_unit_test(test_beginnings_and_damage_are_errors_or_whole_pictures),
   };
