@@ -150,8 +150,8 @@ static const cli_option table[] = {
      .help = "Threads to use. Default: as many as the process may use. The result is the same for every N "
              "(with tiles for lack of memory: up to 16)."},
     {"jobs", 'j', .argument = "N", .kind = CLI_INT, AT(jobs), .min = 1, .max = MAX_JOBS,
-     .help =
-         "Pictures to restore at once, which share threads and memory: worth it for small ones. Default: 1."},
+     .help = "Pictures to restore at once, which share threads and memory. Default: of up to 128 x 128 "
+             "pixels as many as there are threads, larger ones one by one."},
     {"precision", 0, .argument = "P", .kind = CLI_OTHER, AT(model.precision), .take = take_precision,
      .choices = "float32|bf16|int8",
      .help = "float32 (default, exact), bf16 (bfloat16 products added in float32: faster on processors that "
@@ -273,7 +273,7 @@ static bool depth_fits_format(const cli_options *options) {
 }
 
 options_action options_parse(int argc, char **argv, cli_options *options) {
-  *options = (cli_options){.generate = -1, .strength = 1, .jobs = 1, .background = {255, 255, 255}};
+  *options = (cli_options){.generate = -1, .strength = 1, .background = {255, 255, 255}};
   rst_model_options_init(&options->model);
   rst_session_options_init(&options->run);
   options->run.overlap = SIZE_MAX;

@@ -30,7 +30,7 @@ typedef struct cli_options { /* all strings point into argv */
   const char *right;   /* second view of a dual-pixel model, or NULL */
   const char *weights; /* a manifest's path or name, or NULL for the default */
   int threads;         /* 0: as many as the process may use */
-  int jobs;
+  int jobs;            /* 0: as many small pictures as threads, of others one */
   rst_model_options model;
   rst_session_options run; /* budget, threads and callbacks are not set */
   uint64_t max_memory;     /* bytes; 0: what is available */

@@ -182,17 +182,12 @@ static rst_status open_session(const work *w, rst_error *err) {
   gate_place *place = w->place;
   if (place->session != NULL) return RST_OK;
   rst_session_options how = w->run->options->run;
-  how.threads = w->run->threads;
+  how.threads = place->threads;
   how.budget = place->budget;
   how.progress = tell_step, how.user = place;
   how.stage_done = note_stage, how.stage_user = place;
   how.planned = tell_plan, how.planned_user = place;
   return rst_session_create(w->run->model, 0, 0, &how, &place->session, err);
-}
-
-static void close_session(gate_place *place) {
-  rst_session_free(place->session);
-  place->session = NULL;
 }
 
 static rst_status restore(work *w, rst_error *err) {
@@ -207,7 +202,7 @@ static rst_status restore(work *w, rst_error *err) {
    */
   if (status != RST_OK || w->report->plan.tile != 0 ||
       rst_budget_used(w->place->budget) > rst_budget_limit(w->place->budget) / 2)
-    close_session(w->place);
+    gate_close_session(w->place);
   if (status == RST_OK && o->strength < 1) adjust_blend(w->input, o->strength, w->output);
   if (status == RST_OK && o->preview) status = adjust_beside(w->input, &w->output, err);
   if (status != RST_OK) name_file(err, w->job->input);
@@ -309,16 +304,21 @@ static bool is_small_file(const char *path) {
   return stat(path, &found) == 0 && S_ISREG(found.st_mode) && found.st_size <= SMALL;
 }
 
+static bool is_small(const rst_image *image) {
+  return rst_image_width(image) <= PICTURE_SMALL_SIDE && rst_image_height(image) <= PICTURE_SMALL_SIDE;
+}
+
 static rst_status enter_and_read(work *w, rst_error *err) {
   rst_status status = RST_ERROR_MEMORY;
   if (is_small_file(w->job->input)) status = timed(read_images, w, &w->report->read, err);
   const bool is_read = status != RST_ERROR_MEMORY;
   if (is_read && status != RST_OK) return status;
-  w->place = gate_enter(w->run->gate);
+  w->place = gate_enter(w->run->gate, is_read && is_small(w->input));
   w->place->user = w;
+  w->report->threads = w->place->threads;
   if (is_read) return RST_OK;
   free_images(w);
-  close_session(w->place); /* a large picture may need all that there is */
+  gate_close_session(w->place); /* a large picture may need all that there is */
   return timed(read_images, w, &w->report->read, err);
 }
 

@@ -12,19 +12,23 @@ typedef struct picture_run {
   const cli_options *options;
   const rst_model *model;
   struct gate *gate;
-  uint64_t ahead; /* bytes of small pictures, which may be read and written while others are computed */
-  int threads;
+  uint64_t ahead;   /* bytes of small pictures, which may be read and written while others are computed */
   bool tell_stages; /* print how long each stage took */
   progress *progress;
 } picture_run;
 
 enum { PICTURE_MAX_STAGES = 64, PICTURE_STAGE_NAME = 32 };
 
+/* Several threads are less busy with a picture of no longer sides than with as many such pictures, one each.
+ */
+enum { PICTURE_SMALL_SIDE = 128 };
+
 /* What there is to tell of a picture. */
 typedef struct picture_report {
   size_t width, height; /* of what was restored; 0: it was not read */
   int channels;
-  int bits; /* of a sample */
+  int bits;    /* of a sample */
+  int threads; /* that restored it; 0: as many as the process may use */
   rst_plan plan;
   uint64_t picture_bytes;      /* that the pictures take in memory */
   double read, restore, write; /* seconds */

@@ -63,7 +63,7 @@ void stats_print(FILE *stream, const picture_run *run, const stats_model *model,
   }
   print_text(stream, "precision", rst_precision_name(how->precision));
   print_text(stream, "isa", rst_isa_name(how->isa == RST_ISA_AUTO ? rst_isa_best() : how->isa));
-  if (run->threads > 0) fprintf(stream, ", \"threads\": %d", run->threads);
+  if (r->threads > 0) fprintf(stream, ", \"threads\": %d", r->threads);
   print_text(stream, "model", model->name);
   print_text(stream, "weights", model->path);
   print_text(stream, "sha256", model->sha256);
