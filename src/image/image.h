@@ -43,6 +43,9 @@ unsigned rst_image_metadata_kinds(const rst_image *image); /* a bit for each kin
 /* Memory for what becomes metadata of the image. NULL: there is none, which is an error of whoever reads the
  * image, once for all of it (rst_source_read). */
 void *rst_image_metadata_alloc(rst_image *image, size_t size);
+/* In such memory, for rst_free: a text in Latin-1 as UTF-8, and without the 0 bytes that do not belong there.
+ */
+char *rst_image_utf8_of_latin1(rst_image *image, const uint8_t *text, size_t size);
 void rst_image_clear_metadata(rst_image *image);
 
 /* The orientation that EXIF data tell, 1 to 8, and making it 1. */

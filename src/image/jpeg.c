@@ -152,6 +152,23 @@ static bool begins(const struct jpeg_marker_struct *m, const char *head, size_t 
   return m->data_length > size && memcmp(m->data, head, size) == 0;
 }
 
+/* Nothing says how a comment is encoded: what cannot be UTF-8 is taken for Latin-1, the usual one of old
+ * cameras and programs. */
+static void read_comment(reader *r, const struct jpeg_marker_struct *m) {
+  char *text = rst_image_metadata_alloc(r->image, m->data_length + 1);
+  if (text == NULL) return;
+  size_t n = 0;
+  for (size_t i = 0; i < m->data_length; i++)
+    if (m->data[i] != 0) text[n++] = (char)m->data[i];
+  text[n] = '\0';
+  if (!rst_is_utf8(text)) {
+    rst_free(text);
+    text = rst_image_utf8_of_latin1(r->image, m->data, m->data_length);
+  }
+  if (text != NULL && n > 0) rst_image_add_text(r->image, RST_COMMENT, text, NULL);
+  rst_free(text);
+}
+
 /* What cannot be kept is left out. */
 static void read_marker(reader *r, const struct jpeg_marker_struct *m) {
   if (m->marker == JPEG_APP0 + 1 && begins(m, exif_head, sizeof exif_head))
@@ -160,13 +177,7 @@ static void read_marker(reader *r, const struct jpeg_marker_struct *m) {
   if (m->marker == JPEG_APP0 + 1 && begins(m, xmp_head, sizeof xmp_head))
     rst_image_set_metadata(r->image, RST_METADATA_XMP, m->data + sizeof xmp_head,
                            m->data_length - sizeof xmp_head, NULL);
-  if (m->marker != JPEG_COM || m->data_length == 0) return;
-  char *text = rst_image_metadata_alloc(r->image, m->data_length + 1);
-  if (text == NULL) return;
-  memcpy(text, m->data, m->data_length);
-  text[m->data_length] = '\0';
-  if (rst_is_utf8(text)) rst_image_add_text(r->image, RST_COMMENT, text, NULL);
-  rst_free(text);
+  if (m->marker == JPEG_COM) read_comment(r, m);
 }
 
 static void read_profile(reader *r) {

@@ -56,6 +56,16 @@ rst_status rst_image_set_metadata(rst_image *image, rst_metadata kind, const voi
 
 /* ---- Texts --------------------------------------------------------------------------------- */
 
+char *rst_image_utf8_of_latin1(rst_image *image, const uint8_t *text, size_t size) {
+  char *utf8 = rst_image_metadata_alloc(image, 2 * size + 1), *to = utf8;
+  for (size_t i = 0; utf8 != NULL && i < size; i++) {
+    if (text[i] >= 0x80) *to++ = (char)(0xc0 | text[i] >> 6), *to++ = (char)(0x80 | (text[i] & 0x3f));
+    if (text[i] > 0 && text[i] < 0x80) *to++ = (char)text[i];
+  }
+  if (utf8 != NULL) *to = '\0';
+  return utf8;
+}
+
 /* A text is kept as its keyword, a 0 byte, its content, a 0 byte. */
 rst_status rst_image_add_text(rst_image *image, const char *keyword, const char *text, rst_error *err) {
   const size_t n = strlen(keyword) + 1, m = strlen(text) + 1;

@@ -62,20 +62,9 @@ static size_t keyword_length(const uint8_t *data, size_t size) {
   return end == NULL ? 0 : (size_t)(end - data);
 }
 
-/* Latin-1 as UTF-8, and without the 0 bytes that do not belong there; rst_free. */
-static char *utf8_of_latin1(rst_image *image, const uint8_t *text, size_t size) {
-  char *utf8 = rst_image_metadata_alloc(image, 2 * size + 1), *to = utf8;
-  for (size_t i = 0; utf8 != NULL && i < size; i++) {
-    if (text[i] >= 0x80) *to++ = (char)(0xc0 | text[i] >> 6), *to++ = (char)(0x80 | (text[i] & 0x3f));
-    if (text[i] > 0 && text[i] < 0x80) *to++ = (char)text[i];
-  }
-  if (utf8 != NULL) *to = '\0';
-  return utf8;
-}
-
 static bool add_latin1(rst_image *image, const uint8_t *keyword, const uint8_t *text, size_t size) {
-  char *name = utf8_of_latin1(image, keyword, strlen((const char *)keyword)),
-       *utf8 = utf8_of_latin1(image, text, size);
+  char *name = rst_image_utf8_of_latin1(image, keyword, strlen((const char *)keyword)),
+       *utf8 = rst_image_utf8_of_latin1(image, text, size);
   bool ok = name != NULL && utf8 != NULL && rst_image_add_text(image, name, utf8, NULL) == RST_OK;
   rst_free(name);
   rst_free(utf8);

@@ -252,6 +252,42 @@ static void test_jpeg_keeps_what_it_can_and_says_the_rest(void **state) {
   rst_image_free(image);
 }
 
+/* Of a JPEG with that comment, which has `size` bytes. */
+static void assert_comment(const char *comment, size_t size, const char *expected) {
+  char placeholder[64] = {0};
+  void *data;
+  size_t file_size;
+  rst_image *image, *back;
+  rst_image_write_options how;
+  rst_image_write_options_init(&how);
+  how.format = "jpeg";
+  assert_int_equal(rst_image_create(4, 3, 3, RST_SAMPLE_U8, &image, NULL), RST_OK);
+  memset(placeholder, '_', size);
+  assert_int_equal(rst_image_add_text(image, "Comment", placeholder, NULL), RST_OK);
+  assert_int_equal(rst_image_encode(image, &how, &data, &file_size, NULL), RST_OK);
+  uint8_t *at = data;
+  while (memcmp(at, placeholder, size) != 0) at++;
+  memcpy(at, comment, size);
+  assert_int_equal(rst_image_decode("f", data, file_size, NULL, &back, NULL), RST_OK);
+  assert_int_equal(rst_image_text_count(back), expected != NULL);
+  if (expected != NULL) assert_string_equal(rst_image_text(back, 0, NULL), expected);
+  rst_image_free(back);
+  rst_image_free(image);
+  rst_free(data);
+}
+
+#define ASSERT_COMMENT(comment, expected) assert_comment(comment, sizeof(comment) - 1, expected)
+
+static void test_comments_of_a_jpeg_in_other_encodings(void **state) {
+  (void)state;
+  ASSERT_COMMENT("caf\xc3\xa9", "caf\xc3\xa9");
+  ASSERT_COMMENT("caf\xe9 \xa9 \xff", "caf\xc3\xa9 \xc2\xa9 \xc3\xbf"); /* Latin-1 */
+  ASSERT_COMMENT("\xc3\xa9 caf\xe9", "\xc3\x83\xc2\xa9 caf\xc3\xa9");   /* not UTF-8 as a whole */
+  ASSERT_COMMENT("ends with 0\0", "ends with 0");
+  ASSERT_COMMENT("two\0parts\0\xe9\0", "twoparts\xc3\xa9");
+  ASSERT_COMMENT("\0\0\0\0\0\0\0\0", NULL);
+}
+
 static void test_formats_without_metadata_say_so(void **state) {
   (void)state;
   told t;
@@ -342,6 +378,7 @@ int main(void) {
       cmocka_unit_test(test_exif_that_is_cut_or_lies_has_no_orientation),
       cmocka_unit_test(test_png_keeps_everything),
       cmocka_unit_test(test_jpeg_keeps_what_it_can_and_says_the_rest),
+      cmocka_unit_test(test_comments_of_a_jpeg_in_other_encodings),
       cmocka_unit_test(test_formats_without_metadata_say_so),
       cmocka_unit_test(test_stripped_files_have_none),
       cmocka_unit_test(test_profiles_of_files_survive),
