@@ -166,12 +166,12 @@ $(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/programs/$(1)/*.c 
 endef
 $(foreach program,$(PROGRAMS),$(eval $(call program_rule,$(program))))
 
-# Where restormer-cli finds the weights of the source tree: their folder as seen from BUILD.
+# Where programs find the weights of the source tree: their folder as seen from BUILD.
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 UP := $(if $(filter /%,$(BUILD)),$(shell realpath -m --relative-to=$(BUILD) $(CURDIR)),$(subst $(SPACE),/,$(patsubst \
         %,..,$(subst /, ,$(BUILD)))))
-$(BUILD)/obj/src/programs/restormer-cli/models.o: EXTRA_CFLAGS = -DRST_SOURCE_WEIGHTS='"$(UP)/weights"'
+$(BUILD)/obj/src/programs/common/models.o: EXTRA_CFLAGS = -DRST_SOURCE_WEIGHTS='"$(UP)/weights"'
 
 # Unit tests and the tests' own tools see the internal headers and the support code.
 WRAP := -Wl,--wrap=aligned_alloc,--wrap=mmap,--wrap=pthread_create # tests can make these fail for the library

@@ -21,6 +21,7 @@ _restormer_weights() {
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
+    [[ ${COMP_WORDS[1]} != @(info|verify) ]] || COMPREPLY+=($(compgen -W '$(restormer-cli --list-weights 2>/dev/null | cut -d" " -f1)' -- "$cur"))
   fi
 }
 complete -F _restormer_weights restormer-weights

@@ -1,4 +1,5 @@
 complete -c restormer-weights -n __fish_use_subcommand -x -a 'convert info verify'
+complete -c restormer-weights -n '__fish_seen_subcommand_from info verify' -a '(restormer-cli --list-weights 2>/dev/null | cut -d" " -f1)'
 complete -c restormer-weights -n '__fish_seen_subcommand_from convert' -s o -l output -r -F -d 'The manifest to write'
 complete -c restormer-weights -n '__fish_seen_subcommand_from convert' -l dtype -x -a 'f32 f16 bf16' -d 'Type of the tensors'
 complete -c restormer-weights -n '__fish_seen_subcommand_from convert' -l name -x -d 'What the manifest says of the model, free text'

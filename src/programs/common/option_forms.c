@@ -126,7 +126,12 @@ static void print_bash(const cli_program *program, FILE *stream) {
   fputs(
       "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
       "  else\n"
-      "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+      "    COMPREPLY=($(compgen -f -- \"$cur\"))\n",
+      stream);
+  if (program->weights != NULL)
+    fprintf(stream, "    [[ ${COMP_WORDS[1]} != @(%s) ]] || COMPREPLY+=($(compgen -W '$(%s)' -- \"$cur\"))\n",
+            program->weights, list_weights);
+  fputs(
       "  fi\n"
       "}\n"
       "complete -F _",
@@ -134,6 +139,8 @@ static void print_bash(const cli_program *program, FILE *stream) {
   print_function_name(program, stream);
   fprintf(stream, " %s\n", program->name);
 }
+
+#define ZSH_WEIGHTS "_alternative \"names\\:name\\:($(%s))\" \"files\\:file\\:_files\"" /* list_weights */
 
 static void print_zsh(const cli_program *program, FILE *stream) {
   fprintf(stream, "#compdef %s\n\n_arguments -s -S \\\n", program->name);
@@ -151,7 +158,7 @@ static void print_zsh(const cli_program *program, FILE *stream) {
     if (o->argument != NULL) {
       fprintf(stream, ":%s:", o->argument);
       if (o->kind == CLI_WEIGHTS)
-        fprintf(stream, "{_alternative \"names\\:name\\:($(%s))\" \"files\\:file\\:_files\"}", list_weights);
+        fprintf(stream, "{" ZSH_WEIGHTS "}", list_weights);
       else if (o->kind == CLI_FILE)
         fputs("_files", stream);
       else if (o->choices != NULL) {
@@ -167,7 +174,11 @@ static void print_zsh(const cli_program *program, FILE *stream) {
     print_choices(program->commands, stream);
     fputs(")' \\\n", stream);
   }
-  fputs("  '*:file:_files'\n", stream);
+  if (program->weights != NULL)
+    fprintf(stream, "  '*:file:{if [[ $words[2] == (%s) ]]; then " ZSH_WEIGHTS "; else _files; fi}'\n",
+            program->weights, list_weights);
+  else
+    fputs("  '*:file:_files'\n", stream);
 }
 
 static void print_fish(const cli_program *program, FILE *stream) {
@@ -175,6 +186,11 @@ static void print_fish(const cli_program *program, FILE *stream) {
     fprintf(stream, "complete -c %s -n __fish_use_subcommand -x -a '", program->name);
     print_choices(program->commands, stream);
     fputs("'\n", stream);
+  }
+  if (program->weights != NULL) {
+    fprintf(stream, "complete -c %s -n '__fish_seen_subcommand_from ", program->name);
+    print_choices(program->weights, stream);
+    fprintf(stream, "' -a '(%s)'\n", list_weights);
   }
   for (size_t i = 0; i < program->count; i++) {
     const cli_option *o = &program->options[i];

@@ -15,7 +15,7 @@ typedef enum cli_kind {
   CLI_STOP,    /* the same, and the rest of the line is not looked at */
   CLI_TEXT,    /* [const char *, points into argv] */
   CLI_FILE,    /* the same; the shells complete names of files */
-  CLI_WEIGHTS, /* the same; names of files and of the weights that restormer-cli finds */
+  CLI_WEIGHTS, /* the same; names of files and of the weights that models_find knows */
   CLI_INT,     /* from min to max [int] */
   CLI_PIXELS,  /* from min on [size_t] */
   CLI_COUNT,   /* from 1 on, perhaps with K, M, G or T for powers of 1000 [uint64_t] */
@@ -45,6 +45,7 @@ typedef struct cli_program {
   const char *about;    /* sentences, between usage and options in --help */
   const char *more;     /* lines that follow the options in --help */
   const char *commands; /* "convert|info", the first argument; NULL: there are none */
+  const char *weights;  /* those of the commands whose argument may be the name of weights; NULL: none */
   const char *command;  /* for cli_parse_options: the one whose options are known; NULL: all options are */
   const cli_option *options;
   size_t count;

@@ -8,9 +8,9 @@
 #include "folders.h"
 #include "jobs.h"
 #include "machine.h"
-#include "models.h"
 #include "options.h"
 #include "programs/common/cli.h"
+#include "programs/common/models.h"
 #include "restormer.h"
 #include "stats.h"
 

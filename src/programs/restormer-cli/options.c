@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models.h"
 #include "programs/common/cli.h"
+#include "programs/common/models.h"
 #include "progress.h"
 
 enum { MAX_THREADS = 1024, MAX_JOBS = 256, MAX_SHARDS = 1 << 20, OVERLAP = 32 };

@@ -1,9 +1,11 @@
 /* restormer-weights: makes manifests of checkpoints, describes them, checks them. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "programs/common/cli.h"
+#include "programs/common/models.h"
 #include "programs/common/options.h"
 #include "programs/restormer-weights/info.h"
 #include "restormer.h"
@@ -51,10 +53,19 @@ static int run_convert(const arguments *a) {
   return status == RST_OK ? 0 : cli_fail_error(PROGRAM, status, &err);
 }
 
+/* Finds and opens what `name` means; *path is for free(). */
+static rst_status open_weights(const char *name, char **path, rst_weights **weights, rst_error *err) {
+  *weights = NULL;
+  rst_status status = models_find(name, path, err);
+  return status == RST_OK ? rst_weights_open(*path, weights, err) : status;
+}
+
 static int run_info(const arguments *a) {
   rst_error err;
   rst_weights *weights;
-  rst_status status = rst_weights_open(a->input, &weights, &err);
+  char *path;
+  rst_status status = open_weights(a->input, &path, &weights, &err);
+  free(path);
   if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
   rst_weights_info info;
   rst_weights_info_init(&info);
@@ -67,12 +78,13 @@ static int run_info(const arguments *a) {
 static int run_verify(const arguments *a) {
   rst_error err;
   rst_weights *weights;
-  rst_status status = rst_weights_open(a->input, &weights, &err);
+  char *path;
+  rst_status status = open_weights(a->input, &path, &weights, &err);
   if (status == RST_OK) status = rst_weights_verify(weights, &err);
   rst_weights_close(weights);
-  if (status != RST_OK) return cli_fail_error(PROGRAM, status, &err);
-  cli_print_line(stdout, "%s: good", a->input);
-  return cli_finish_stdout(PROGRAM, 0);
+  if (status == RST_OK) cli_print_line(stdout, "%s: good", path);
+  free(path);
+  return status == RST_OK ? cli_finish_stdout(PROGRAM, 0) : cli_fail_error(PROGRAM, status, &err);
 }
 
 /* ---- Command line -------------------------------------------------------------------------- */
@@ -129,12 +141,13 @@ static const cli_option table[] = {
 
 static const cli_program program = {
     .name = PROGRAM,
-    .usage = "convert CHECKPOINT -o OUT.json [options]\ninfo WEIGHTS.json [options]\nverify WEIGHTS.json",
+    .usage = "convert CHECKPOINT -o OUT.json [options]\ninfo WEIGHTS [options]\nverify WEIGHTS",
     .about =
         "convert makes a manifest, OUT.json, and its tensors, OUT.safetensors, of a PyTorch checkpoint "
         "(.pth, .ckpt; zip or legacy form) or a safetensors file. Code in a checkpoint is never run. info "
         "says what a model is and what it costs. verify checks everything: manifest, files, tensors, "
-        "hashes, values.",
+        "hashes, values. WEIGHTS is the path of a manifest (*.json), or the name of one (without .json) that "
+        "restormer-cli --weights finds by it (restormer-cli --list-weights lists them).",
     .more =
         "Exit status:\n"
         "  0    done\n"
@@ -144,6 +157,7 @@ static const cli_program program = {
         "  6    out of memory\n"
         "  130  interrupted\n",
     .commands = "convert|info|verify",
+    .weights = "info|verify",
     .options = table,
     .count = sizeof table / sizeof table[0],
 };
@@ -154,8 +168,8 @@ static const struct command {
 } commands[] = {
     {"", NULL, NULL}, /* none */
     {"convert", "CHECKPOINT", run_convert},
-    {"info", "WEIGHTS.json", run_info},
-    {"verify", "WEIGHTS.json", run_verify},
+    {"info", "WEIGHTS", run_info},
+    {"verify", "WEIGHTS", run_verify},
 };
 
 static int run_command(const struct command *command, int argc, char *argv[]) {

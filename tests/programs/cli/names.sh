@@ -11,8 +11,8 @@ sed 's/"name": *"[^"]*"/"name": "\\u001b]0;title\\u0007 \\u009b31m\\nä"/' "$ide
   try restormer-cli -w "$name" "$name.png" out.png 2>&1 | sed 's/looked for in: .*)/looked for in: PLACES)/'
   try restormer-cli -w "$name.json" "$name.png" "$name.png"
   try restormer-weights verify "$name.json"
-  try restormer-weights verify "$name"
-  try restormer-weights info "$name"
+  try restormer-weights verify "$name" 2>&1 | sed 's/looked for in: .*)/looked for in: PLACES)/'
+  try restormer-weights info "./$name"
   try restormer-weights info --json "$name.json" | sed -n 's/^ *"name"/"name"/p; /^exit/p'
   try restormer-weights "$name"
   try restormer-compare "$name.png" out.png --diff "$name.diff.png" | tail -n 2

@@ -38,6 +38,10 @@ END
 bash complete --prec
 bash complete --precision ''
 bash complete --blend u
+sed 's/restormer-cli/restormer-weights/; s/_restormer_cli/_restormer_weights/; s/(restormer-cli/(restormer-weights/' complete >complete-weights
+bash complete-weights info deno
+bash complete-weights verify deno
+bash complete-weights convert deno
 bash complete --threads ''
 bash complete docs/restormer-cl
 cat >complete <<'END'

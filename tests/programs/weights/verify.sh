@@ -24,7 +24,7 @@ cp sound w.safetensors
 try restormer-weights verify w.json
 echo '== no manifest'
 try restormer-weights verify w.safetensors
-try restormer-weights verify missing.json
+try restormer-weights verify ./missing.json
 try restormer-weights verify .
 echo '{"format": "restormer-weights", "version": 2}' >new.json
 try restormer-weights verify new.json

@@ -1,4 +1,4 @@
-#include "models.h"
+#include "programs/common/models.h"
 
 #include <dirent.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* models.h - finding weights by their name. */
-#ifndef RST_CLI_MODELS_H
-#define RST_CLI_MODELS_H
+#ifndef RST_PROGRAMS_COMMON_MODELS_H
+#define RST_PROGRAMS_COMMON_MODELS_H
 
 #include <stdio.h>
 
@@ -8,7 +8,7 @@
 
 #define MODELS_DEFAULT "photo" /* of those that come with restormer-cli */
 
-/* Sets *path (free it with free()) to the manifest that --weights NAME means; with NULL what
+/* Sets *path (free it with free()) to the manifest that NAME means (of --weights, say); with NULL what
  * $RESTORMER_WEIGHTS names, else MODELS_DEFAULT. A NAME that is a file, or has a slash, is a path; otherwise
  * NAME.json is looked for in the folders of $RESTORMER_WEIGHTS_PATH, $XDG_DATA_HOME/restormer, the weights
  * installed beside the program, and those of the source tree that it was built in. RST_ERROR_WEIGHTS, with a
