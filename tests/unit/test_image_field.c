@@ -93,6 +93,31 @@ static void test_cmyk_without_a_marker_is_plain_ink(void **state) {
   rst_image_free(image);
 }
 
+/* The same file with a profile: a segment behind its first marker. */
+static void test_cmyk_profiles_are_told(void **state) {
+  (void)state;
+  static const uint8_t segment[] =
+      "\xff\xe2\0\x11"
+      "ICC_PROFILE\0\1\1!"; /* one part of one, of a byte */
+  told t = {0};
+  rst_image *image;
+  rst_image_read_options how;
+  rst_image_read_options_init(&how);
+  how.warning = on_warning;
+  how.user = &t;
+  blob file = blob_of_file("tests/data/images/ck_noadobe.jpg"), with = {0};
+  blob_put(&with, file.data, 2);
+  blob_put(&with, segment, sizeof segment - 1);
+  blob_put(&with, file.data + 2, file.size - 2);
+  assert_int_equal(rst_image_decode("f", with.data, with.size, &how, &image, NULL), RST_OK);
+  assert_string_equal(t.last, "f: JPEG: its CMYK profile is not used: colours are approximate");
+  size_t size;
+  assert_null(rst_image_metadata(image, RST_METADATA_ICC, &size));
+  rst_image_free(image);
+  blob_free(&with);
+  blob_free(&file);
+}
+
 static void test_pfm_of_other_programs(void **state) {
   (void)state;
   told t;
@@ -373,6 +398,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_faults_that_do_no_harm_are_told),
       cmocka_unit_test(test_cmyk_without_a_marker_is_plain_ink),
+      cmocka_unit_test(test_cmyk_profiles_are_told),
       cmocka_unit_test(test_pfm_of_other_programs),
       cmocka_unit_test(test_orientations_are_applied_and_reset),
       cmocka_unit_test(test_exif_that_is_cut_or_lies_has_no_orientation),
