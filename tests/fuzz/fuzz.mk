@@ -12,7 +12,7 @@ FUZZ_TARGETS  := $(addprefix $(BUILD)/fuzz/,$(FUZZ_PICTURES) $(FUZZ_OTHERS))
 define fuzz_picture_rule
 $(BUILD)/fuzz/obj/$(1).o: tests/fuzz/picture.c $(BUILD)/stamps/compile
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -Itests/fuzz $(if $(filter png,$(1)),-DRST_FUZZ_PNG) -MMD -MP -c $$< -o $$@
+	$$(CC) $$(ALL_CFLAGS) -Itests/fuzz -DFUZZ_FORMAT='"$(1)"'  -MMD -MP -c $$< -o $$@
 endef
 $(foreach picture,$(FUZZ_PICTURES),$(eval $(call fuzz_picture_rule,$(picture))))
 $(BUILD)/fuzz/obj/%.o: tests/fuzz/%.c $(BUILD)/stamps/compile
