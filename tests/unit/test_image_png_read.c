@@ -292,6 +292,20 @@ static void test_wrong_pixel_data_is_refused(void **state) {
   blob_free(&file);
 }
 
+/* The checksum of the compressed pixels (Adler-32) is another one than that of their chunk. */
+static void test_pixels_with_a_wrong_checksum_are_refused(void **state) {
+  (void)state;
+  blob pixels = {0}, file = {0};
+  blob_zlib(&pixels, (const uint8_t *)"\0aa\0bb", 6);
+  pixels.data[pixels.size - 1] ^= 1;
+  blob_png_header(&file, 2, 2, 8, GREY, 0);
+  blob_png_chunk(&file, "IDAT", pixels.data, pixels.size);
+  blob_png_chunk(&file, "IEND", NULL, 0);
+  blob_assert_refused(&file, rst_png_read, "PNG: the compressed pixels are damaged (incorrect data check)");
+  blob_free(&file);
+  blob_free(&pixels);
+}
+
 static void test_palette_index_beyond_the_palette_is_refused(void **state) {
   (void)state;
   blob chunks = palette_chunks(3, 0), file = blob_png(7, 5, 8, PALETTE, 0, index_of, &chunks);
@@ -345,6 +359,7 @@ int main(void) {
       cmocka_unit_test(test_first_chunk_must_be_the_header),
       cmocka_unit_test(test_damaged_and_cut_chunks_are_named),
       cmocka_unit_test(test_wrong_pixel_data_is_refused),
+      cmocka_unit_test(test_pixels_with_a_wrong_checksum_are_refused),
       cmocka_unit_test(test_palette_index_beyond_the_palette_is_refused),
       cmocka_unit_test(test_small_file_of_a_huge_picture_takes_no_memory),
       cmocka_unit_test(test_every_failed_allocation_is_out_of_memory),
