@@ -39,9 +39,11 @@ typedef enum run_mode { FLOAT32, BF16, INT8, TILES, MODES } run_mode;
 static const char *const mode_names[MODES] = {"float32", "bf16", "int8", "tiles"};
 static const double LEAST_CLEAN = 45, LEAST[MODES] = {[BF16] = 50, [INT8] = 55}; /* dB; to float32, 0: any */
 
+typedef enum input_kind { NOISE, JPEG, PAIR } input_kind;
+
 /* What the network gets of a picture. */
 typedef struct input {
-  enum { NOISE, JPEG, PAIR } kind;
+  input_kind kind;
   double value; /* sigma, quality */
 } input;
 
@@ -75,7 +77,7 @@ static run_mode modes_of(const settings *s) {
 /* ---- Options ------------------------------------------------------------------------------- */
 
 /* Adds inputs of a kind, from a list with commas, or none. */
-static bool parse_inputs(const char *text, int kind, double low, double high, settings *s) {
+static bool parse_inputs(const char *text, input_kind kind, double low, double high, settings *s) {
   if (strcmp(text, "none") == 0) return true;
   for (const char *at = text; s->input_count < MOST_INPUTS; at++) {
     char *end;

@@ -23,12 +23,15 @@
   X(heif_context_free)                                \
   X(heif_context_get_primary_image_handle)            \
   X(heif_context_read_from_memory_without_copy)       \
+  X(heif_context_set_maximum_image_size_limit)        \
   X(heif_decode_image)                                \
   X(heif_image_get_height)                            \
   X(heif_image_get_plane_readonly)                    \
   X(heif_image_get_width)                             \
   X(heif_image_handle_get_color_profile_type)         \
   X(heif_image_handle_get_height)                     \
+  X(heif_image_handle_get_ispe_height)                \
+  X(heif_image_handle_get_ispe_width)                 \
   X(heif_image_handle_get_list_of_metadata_block_IDs) \
   X(heif_image_handle_get_luma_bits_per_pixel)        \
   X(heif_image_handle_get_metadata)                   \
@@ -68,7 +71,9 @@ void rst_heif_prepare(void) {
 }
 
 static rst_status fail_decoding(const rst_source *source, struct heif_error error) {
-  if (error.code == heif_error_Memory_allocation_error) return rst_fail_memory(source->err, source->path);
+  const bool limited = error.subcode == heif_suberror_Security_limit_exceeded; /* by limit_size, too */
+  if (error.code == heif_error_Memory_allocation_error && !limited)
+    return rst_fail_memory(source->err, source->path);
   return rst_source_fail(source, "HEIF: cannot be decoded (%s)", error.message);
 }
 
@@ -125,6 +130,16 @@ static void copy_row(const uint8_t *from, int bits, size_t count, rst_sample sam
   }
 }
 
+/* What is put together from tiles tells its size a second time, in pixels that the library would take memory
+ * for: they must not be more than the file says first, or than a tile may have. */
+static void limit_size(const library *heif, struct heif_context *context,
+                       const struct heif_image_handle *handle) {
+  enum { TILE = 1024 };
+  const int width = heif->heif_image_handle_get_ispe_width(handle),
+            height = heif->heif_image_handle_get_ispe_height(handle), side = width > height ? width : height;
+  heif->heif_context_set_maximum_image_size_limit(context, side > TILE ? side : TILE);
+}
+
 static rst_status decode(const library *heif, const rst_source *source,
                          const struct heif_image_handle *handle, rst_image *image) {
   const int bits = heif->heif_image_handle_get_luma_bits_per_pixel(handle);
@@ -178,6 +193,7 @@ rst_status rst_heif_read(const rst_source *source, rst_image *image) {
   if (error.code == heif_error_Ok) error = heif->heif_context_get_primary_image_handle(context, &handle);
   rst_status status = error.code == heif_error_Ok ? RST_OK : fail_decoding(source, error);
   if (status == RST_OK && rst_source_cancelled(source)) status = rst_source_stopped(source);
+  if (status == RST_OK) limit_size(heif, context, handle);
   if (status == RST_OK) status = decode(heif, source, handle, image);
   if (status == RST_OK) read_profile(heif, handle, image);
   if (status == RST_OK) read_exif(heif, handle, image);
