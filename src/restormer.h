@@ -373,8 +373,10 @@ typedef enum rst_isa {
   RST_ISA_AUTO, /* the best that the processor has */
   RST_ISA_BASELINE,
   RST_ISA_AVX2,       /* with FMA */
+  RST_ISA_AVXVNNI,    /* AVX2 with int8 dot products */
   RST_ISA_AVX512,     /* F, BW, DQ, VL */
-  RST_ISA_AVX512BF16, /* with bf16 dot products */
+  RST_ISA_AVX512VNNI, /* with int8 dot products */
+  RST_ISA_AVX512BF16, /* with bf16 dot products, too */
   RST_ISA_NEON,
   RST_ISA_COUNT
 } rst_isa;

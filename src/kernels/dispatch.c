@@ -1,58 +1,91 @@
 /* dispatch.c - which tables this build has, which of them the processor can run, and their names. */
 #include "kernels/kernels.h"
 
-#define DECLARE(variant) extern const rst_kernels rst_kernels_##variant##_f32, rst_kernels_##variant##_bf16
-#define DECLARE_INT8(variant) extern const rst_kernels rst_kernels_##variant##_int8
-DECLARE(baseline);
-DECLARE_INT8(baseline);
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#define DECLARE(variant) extern const rst_kernels rst_kernels_##variant
+DECLARE(baseline_f32), rst_kernels_baseline_bf16, rst_kernels_baseline_int8;
 #ifdef RST_HAVE_avx2
-DECLARE(avx2);
-DECLARE_INT8(avx2);
+DECLARE(avx2_f32), rst_kernels_avx2_bf16, rst_kernels_avx2_int8;
+#endif
+#ifdef RST_HAVE_avxvnni
+DECLARE(avxvnni_int8);
 #endif
 #ifdef RST_HAVE_avx512
-DECLARE(avx512);
+DECLARE(avx512_f32), rst_kernels_avx512_bf16, rst_kernels_avx512_int8;
+#endif
+#ifdef RST_HAVE_avx512vnni
+DECLARE(avx512vnni_int8);
 #endif
 #ifdef RST_HAVE_avx512bf16
-extern const rst_kernels rst_kernels_avx512bf16_bf16;
+DECLARE(avx512bf16_bf16), rst_kernels_avx512bf16_int8;
 #endif
 #ifdef RST_HAVE_neon
-DECLARE(neon);
-DECLARE_INT8(neon);
+DECLARE(neon_f32), rst_kernels_neon_bf16, rst_kernels_neon_int8;
 #endif
 
 static const char *const NAMES[RST_ISA_COUNT] = {
-    [RST_ISA_AUTO] = "auto",     [RST_ISA_BASELINE] = "baseline",     [RST_ISA_AVX2] = "avx2",
-    [RST_ISA_AVX512] = "avx512", [RST_ISA_AVX512BF16] = "avx512bf16", [RST_ISA_NEON] = "neon"};
+    [RST_ISA_AUTO] = "auto",
+    [RST_ISA_BASELINE] = "baseline",
+    [RST_ISA_AVX2] = "avx2",
+    [RST_ISA_AVXVNNI] = "avxvnni",
+    [RST_ISA_AVX512] = "avx512",
+    [RST_ISA_AVX512VNNI] = "avx512vnni",
+    [RST_ISA_AVX512BF16] = "avx512bf16",
+    [RST_ISA_NEON] = "neon"};
 
-/* By precision; NULL: not in this build. */
+/* By precision; NULL: not in this build. Where an instruction set has nothing to add to a precision, another's
+ * table serves. */
 static const rst_kernels *const TABLES[RST_ISA_COUNT][RST_PRECISION_COUNT] = {
     [RST_ISA_BASELINE] = {&rst_kernels_baseline_f32, &rst_kernels_baseline_bf16, &rst_kernels_baseline_int8},
 #ifdef RST_HAVE_avx2
     [RST_ISA_AVX2] = {&rst_kernels_avx2_f32, &rst_kernels_avx2_bf16, &rst_kernels_avx2_int8},
 #endif
-#ifdef RST_HAVE_avx512
-    [RST_ISA_AVX512] = {&rst_kernels_avx512_f32, &rst_kernels_avx512_bf16, &rst_kernels_avx2_int8},
+#ifdef RST_HAVE_avxvnni
+    [RST_ISA_AVXVNNI] = {&rst_kernels_avx2_f32, &rst_kernels_avx2_bf16, &rst_kernels_avxvnni_int8},
 #endif
-#ifdef RST_HAVE_avx512bf16 /* in float32 there is nothing to gain from it */
-    [RST_ISA_AVX512BF16] = {&rst_kernels_avx512_f32, &rst_kernels_avx512bf16_bf16, &rst_kernels_avx2_int8},
+#ifdef RST_HAVE_avx512
+    [RST_ISA_AVX512] = {&rst_kernels_avx512_f32, &rst_kernels_avx512_bf16, &rst_kernels_avx512_int8},
+#endif
+#ifdef RST_HAVE_avx512vnni
+    [RST_ISA_AVX512VNNI] = {&rst_kernels_avx512_f32, &rst_kernels_avx512_bf16, &rst_kernels_avx512vnni_int8},
+#endif
+#ifdef RST_HAVE_avx512bf16
+    [RST_ISA_AVX512BF16] = {&rst_kernels_avx512_f32, &rst_kernels_avx512bf16_bf16,
+                            &rst_kernels_avx512bf16_int8},
 #endif
 #ifdef RST_HAVE_neon
     [RST_ISA_NEON] = {&rst_kernels_neon_f32, &rst_kernels_neon_bf16, &rst_kernels_neon_int8},
 #endif
 };
 
+#if defined(__x86_64__)
+/* The compilers' builtin knows it by name only of late. The registers that it needs are AVX2's. */
+static bool has_avxvnni(void) {
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+}
+#endif
+
 static bool processor_has(rst_isa isa) {
 #if defined(__x86_64__)
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool avx512vnni = avx512 && __builtin_cpu_supports("avx512vnni");
   switch (isa) {
     case RST_ISA_AVX2:
       return avx2;
+    case RST_ISA_AVXVNNI:
+      return avx2 && has_avxvnni();
     case RST_ISA_AVX512:
       return avx512;
+    case RST_ISA_AVX512VNNI:
+      return avx512vnni;
     case RST_ISA_AVX512BF16:
-      return avx512 && __builtin_cpu_supports("avx512bf16");
+      return avx512vnni && __builtin_cpu_supports("avx512bf16");
     default:
       break;
   }

@@ -11,9 +11,10 @@
 
 /* Root mean squares of errors; outputs are around 1. In bf16 0.001 to 0.0023 was found. Instruction sets
  * round the same operands to bf16, but after sums that differ in their last bits, so that some roundings fall
- * on the other side: up to 0.0013 was found between them. */
+ * on the other side: up to 0.0013 was found between them, and in int8, where only some have the 3x3
+ * convolutions in bf16, 0.005. */
 static const double TOLERANCE[RST_PRECISION_COUNT] = {4e-7, 4e-3, 8e-3},
-                    TOLERANCE_ISAS[RST_PRECISION_COUNT] = {0, 2e-3, 4e-3};
+                    TOLERANCE_ISAS[RST_PRECISION_COUNT] = {0, 2e-3, 7e-3};
 
 enum { HEIGHT = 37, WIDTH = 44 };
 

@@ -33,16 +33,20 @@ RST_INLINE vf bias_at(const rst_gemm *g, size_t panel, size_t j) {
 }
 
 #if RST_INT8
-RST_INLINE const float *tail_at(const rst_gemm *g, size_t panel, size_t j) {
-  return (const float *)(const void *)(panel_at(g, panel + j / VECTORS) + g->k * RST_GROUP) + j % VECTORS * V;
+/* Vector j of one of the tails. */
+RST_INLINE vi tail_at(const rst_gemm *g, size_t panel, size_t j, size_t tail) {
+  vi v;
+  memcpy(&v,
+         panel_at(g, panel + j / VECTORS) + (g->k + tail * sizeof v[0]) * RST_GROUP + j % VECTORS * sizeof v,
+         sizeof v);
+  return v;
 }
 #endif
 
 /* What the sums of a vector of columns begin with: the bias, which integers get in the end. */
 RST_INLINE vsum first_sum(const rst_gemm *g, size_t panel, size_t j) {
 #if RST_INT8
-  (void)g, (void)panel, (void)j;
-  return (vi){0};
+  return LHS_ZERO == 0 ? (vi){0} : tail_at(g, panel, j, FIRST_SUMS);
 #else
   return bias_at(g, panel, j);
 #endif
@@ -66,7 +70,7 @@ RST_INLINE void results_of(const int mr, const int np, const rst_gemm *g, size_t
   vf scale[MAX_NV], bias[MAX_NV];
   RST_UNROLL
   for (int j = 0; j < np * VECTORS; j++) {
-    scale[j] = vf_load(tail_at(g, panel, (size_t)j));
+    scale[j] = (vf)tail_at(g, panel, (size_t)j, SCALES);
     bias[j] = bias_at(g, panel, (size_t)j);
   }
   RST_UNROLL

@@ -14,7 +14,7 @@ const rst_kernels RST_KERNEL(kernels) = {
     .pairs = RST_BF16,
 #endif
     .weight = sizeof(weight),
-    .tail = PANEL_TAIL,
+    .tail = TAILS * RST_GROUP * sizeof(float),
 #if RST_INT8
     .quantize = RST_KERNEL(quantize),
 #endif

@@ -27,6 +27,7 @@
 #include <immintrin.h>
 enum { V = 16 };
 typedef __m512 vf;
+typedef int32_t vi __attribute__((vector_size(64)));
 RST_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 RST_INLINE void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
 RST_INLINE vf vf_splat(float x) { return _mm512_set1_ps(x); }
@@ -34,6 +35,7 @@ RST_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 RST_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 RST_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 RST_INLINE vf vf_sqrt(vf v) { return _mm512_sqrt_ps(v); }
+RST_INLINE vi vi_max(vi a, vi b) { return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b); }
 #elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 enum { V = 8 };
@@ -102,14 +104,17 @@ RST_INLINE void vf_sums(const vf v[4], float sums[4]) {
   __m128 cd = _mm_add_ps(_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
   _mm_storeu_ps(sums, _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab)));
 }
-#if !defined(__AVX512F__)
 /* The largest lane. */
 RST_INLINE int32_t vi_largest(vi v) {
-  __m128i w = _mm_max_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
+#if defined(__AVX512F__)
+  __m256i h = _mm256_max_epi32(_mm512_castsi512_si256((__m512i)v), _mm512_extracti64x4_epi64((__m512i)v, 1));
+#else
+  __m256i h = (__m256i)v;
+#endif
+  __m128i w = _mm_max_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
   w = _mm_max_epi32(w, _mm_shuffle_epi32(w, 0x4e));
   return _mm_cvtsi128_si32(_mm_max_epi32(w, _mm_shuffle_epi32(w, 0xb1)));
 }
-#endif
 #else
 RST_INLINE void vf_sums(const vf v[4], float sums[4]) {
   for (int i = 0; i < 4; i++) sums[i] = (v[i][0] + v[i][2]) + (v[i][1] + v[i][3]);

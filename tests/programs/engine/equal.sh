@@ -30,8 +30,9 @@ restormer-cli -q "$photo" best.png
 for isa in $(restormer-cli --version -v | sed -n 's/^instruction sets: //p'); do
   restormer-cli -q --isa $isa "$photo" isa.png
   restormer-compare best.png isa.png --max-diff 1 >/dev/null || echo "$isa differs"
-  for precision in bf16 int8; do
-    restormer-cli -q --isa $isa --precision $precision "$photo" isa.pfm
-    restormer-compare $precision-1.pfm isa.pfm --min-psnr 45 >/dev/null || echo "$isa differs in $precision"
+  # In int8 what stands around the products is in bf16 only where the processor multiplies that in pairs.
+  for precision in bf16:45 int8:40; do
+    restormer-cli -q --isa $isa --precision ${precision%:*} "$photo" isa.pfm
+    restormer-compare ${precision%:*}-1.pfm isa.pfm --min-psnr ${precision#*:} >/dev/null || echo "$isa differs in ${precision%:*}"
   done
 done
