@@ -155,8 +155,8 @@ double peak_f32(rst_isa isa, int threads, double seconds) {
   burn *loop = burn_portable;
   double lanes = 4;
 #if defined(__x86_64__)
-  if (isa == RST_ISA_AVX2) loop = burn_avx2, lanes = 8;
-  if (isa == RST_ISA_AVX512 || isa == RST_ISA_AVX512BF16) loop = burn_avx512, lanes = 16;
+  if (isa == RST_ISA_AVX2 || isa == RST_ISA_AVXVNNI) loop = burn_avx2, lanes = 8;
+  if (isa >= RST_ISA_AVX512 && isa <= RST_ISA_AMX) loop = burn_avx512, lanes = 16;
 #elif defined(__aarch64__)
   if (isa == RST_ISA_NEON) loop = burn_neon;
 #endif
@@ -167,7 +167,8 @@ double peak_bf16(rst_isa isa, int threads, double seconds) {
   if (isa == RST_ISA_AUTO) isa = rst_isa_best();
   if (!rst_isa_available(isa)) return 0;
 #if defined(__x86_64__)
-  if (isa == RST_ISA_AVX512BF16) return burn_rate(burn_avx512bf16, threads, seconds) * CHAINS * 16 * 4;
+  if (isa == RST_ISA_AVX512BF16 || isa == RST_ISA_AMX)
+    return burn_rate(burn_avx512bf16, threads, seconds) * CHAINS * 16 * 4;
 #endif
   (void)threads;
   (void)seconds;

@@ -14,7 +14,7 @@
 static const char USAGE[] =
     "usage: runner [options] MANIFEST...\n"
     "  --size WxH        of the picture, random pixels [256x256]\n"
-    "  --precision P     f32 or bf16 [f32]\n"
+    "  --precision P     f32, bf16 or int8 [f32]\n"
     "  --isa NAME        instruction set [auto]\n"
     "  --threads N       [all]\n"
     "  --repeat N        runs of each model [5]\n";
@@ -45,6 +45,13 @@ static long parse(const char *option, const char *text, char end_mark, long most
   return value;
 }
 
+static rst_precision parse_precision(const char *text) {
+  static const char *const names[RST_PRECISION_COUNT] = {"f32", "bf16", "int8"};
+  for (int p = 0; p < RST_PRECISION_COUNT; p++)
+    if (strcmp(text, names[p]) == 0) return (rst_precision)p;
+  refuse("precision", text);
+}
+
 static rst_isa parse_isa(const char *text) {
   for (int isa = 0; isa < RST_ISA_COUNT; isa++)
     if (strcmp(text, rst_isa_name((rst_isa)isa)) == 0) return (rst_isa)isa;
@@ -66,8 +73,7 @@ static settings parse_options(int argc, char **argv) {
         s.height = (size_t)parse("size", end + 1, '\0', 1 << 20, &end);
         break;
       case 'p':
-        if (strcmp(optarg, "f32") != 0 && strcmp(optarg, "bf16") != 0) refuse("precision", optarg);
-        s.model.precision = optarg[0] == 'b' ? RST_PRECISION_BF16 : RST_PRECISION_F32;
+        s.model.precision = parse_precision(optarg);
         break;
       case 'i':
         s.model.isa = parse_isa(optarg);

@@ -4,6 +4,10 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define DECLARE(variant) extern const rst_kernels rst_kernels_##variant
 DECLARE(baseline_f32), rst_kernels_baseline_bf16, rst_kernels_baseline_int8;
@@ -22,22 +26,25 @@ DECLARE(avx512vnni_int8);
 #ifdef RST_HAVE_avx512bf16
 DECLARE(avx512bf16_bf16), rst_kernels_avx512bf16_int8;
 #endif
+#ifdef RST_HAVE_amx
+DECLARE(amx_bf16), rst_kernels_amx_int8;
+#endif
 #ifdef RST_HAVE_neon
 DECLARE(neon_f32), rst_kernels_neon_bf16, rst_kernels_neon_int8;
 #endif
 
-static const char *const NAMES[RST_ISA_COUNT] = {
-    [RST_ISA_AUTO] = "auto",
-    [RST_ISA_BASELINE] = "baseline",
-    [RST_ISA_AVX2] = "avx2",
-    [RST_ISA_AVXVNNI] = "avxvnni",
-    [RST_ISA_AVX512] = "avx512",
-    [RST_ISA_AVX512VNNI] = "avx512vnni",
-    [RST_ISA_AVX512BF16] = "avx512bf16",
-    [RST_ISA_NEON] = "neon"};
+static const char *const NAMES[RST_ISA_COUNT] = {[RST_ISA_AUTO] = "auto",
+                                                 [RST_ISA_BASELINE] = "baseline",
+                                                 [RST_ISA_AVX2] = "avx2",
+                                                 [RST_ISA_AVXVNNI] = "avxvnni",
+                                                 [RST_ISA_AVX512] = "avx512",
+                                                 [RST_ISA_AVX512VNNI] = "avx512vnni",
+                                                 [RST_ISA_AVX512BF16] = "avx512bf16",
+                                                 [RST_ISA_AMX] = "amx",
+                                                 [RST_ISA_NEON] = "neon"};
 
-/* By precision; NULL: not in this build. Where an instruction set has nothing to add to a precision, another's
- * table serves. */
+/* By precision; NULL: not in this build. Where an instruction set has nothing to add to a precision,
+ * another's table serves. */
 static const rst_kernels *const TABLES[RST_ISA_COUNT][RST_PRECISION_COUNT] = {
     [RST_ISA_BASELINE] = {&rst_kernels_baseline_f32, &rst_kernels_baseline_bf16, &rst_kernels_baseline_int8},
 #ifdef RST_HAVE_avx2
@@ -56,6 +63,9 @@ static const rst_kernels *const TABLES[RST_ISA_COUNT][RST_PRECISION_COUNT] = {
     [RST_ISA_AVX512BF16] = {&rst_kernels_avx512_f32, &rst_kernels_avx512bf16_bf16,
                             &rst_kernels_avx512bf16_int8},
 #endif
+#ifdef RST_HAVE_amx
+    [RST_ISA_AMX] = {&rst_kernels_avx512_f32, &rst_kernels_amx_bf16, &rst_kernels_amx_int8},
+#endif
 #ifdef RST_HAVE_neon
     [RST_ISA_NEON] = {&rst_kernels_neon_f32, &rst_kernels_neon_bf16, &rst_kernels_neon_int8},
 #endif
@@ -67,6 +77,19 @@ static bool has_avxvnni(void) {
   unsigned a, b, c, d;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
 }
+
+/* The registers of tiles are large, and Linux saves them only for processes that have asked. */
+static bool has_amx(void) {
+  unsigned a, b, c, d;
+  const bool bf16_tiles_int8 = __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 22 & 1) != 0 &&
+                               (d >> 24 & 1) != 0 && (d >> 25 & 1) != 0;
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return bf16_tiles_int8 && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return false;
+#endif
+}
 #endif
 
 static bool processor_has(rst_isa isa) {
@@ -75,6 +98,7 @@ static bool processor_has(rst_isa isa) {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool avx512vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  const bool avx512bf16 = avx512vnni && __builtin_cpu_supports("avx512bf16");
   switch (isa) {
     case RST_ISA_AVX2:
       return avx2;
@@ -85,7 +109,9 @@ static bool processor_has(rst_isa isa) {
     case RST_ISA_AVX512VNNI:
       return avx512vnni;
     case RST_ISA_AVX512BF16:
-      return avx512vnni && __builtin_cpu_supports("avx512bf16");
+      return avx512bf16;
+    case RST_ISA_AMX:
+      return avx512bf16 && has_amx();
     default:
       break;
   }

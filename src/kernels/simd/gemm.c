@@ -3,7 +3,7 @@
  * A block of MR pixels x NP panels is held in registers over the whole k: per k it loads NP groups of weights
  * and MR broadcast values for MR * NP groups of multiply-adds. The panels of a block stay in the first-level
  * cache while the pixels pass by. */
-#include "kernels/simd/products.h"
+#include "kernels/simd/gemm_block.h"
 
 #if !RST_INT8
 void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
@@ -16,89 +16,21 @@ void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
 }
 #endif
 
-enum { MAX_MR = 14, MAX_NV = 4 };
-typedef vsum sums[MAX_MR][MAX_NV];
-
-RST_INLINE const lhs *lhs_at(const rst_gemm *g, size_t pixel) {
-  return (const lhs *)((const operand *)g->a + pixel * g->a_pitch);
-}
-
-RST_INLINE const weight *panel_at(const rst_gemm *g, size_t panel) {
-  return (const weight *)((const char *)g->w + panel * g->w_panel);
-}
-
-/* Vector j of the bias. */
-RST_INLINE vf bias_at(const rst_gemm *g, size_t panel, size_t j) {
-  return g->bias == NULL ? vf_splat(0) : vf_load(g->bias + panel * RST_GROUP + j * V);
-}
-
-#if RST_INT8
-/* Vector j of one of the tails. */
-RST_INLINE vi tail_at(const rst_gemm *g, size_t panel, size_t j, size_t tail) {
-  vi v;
-  memcpy(&v,
-         panel_at(g, panel + j / VECTORS) + (g->k + tail * sizeof v[0]) * RST_GROUP + j % VECTORS * sizeof v,
-         sizeof v);
-  return v;
-}
-#endif
-
-/* What the sums of a vector of columns begin with: the bias, which integers get in the end. */
-RST_INLINE vsum first_sum(const rst_gemm *g, size_t panel, size_t j) {
-#if RST_INT8
-  return LHS_ZERO == 0 ? (vi){0} : tail_at(g, panel, j, FIRST_SUMS);
-#else
-  return bias_at(g, panel, j);
-#endif
-}
-
-RST_INLINE void start(const int mr, const int np, const rst_gemm *g, size_t panel, sums acc) {
+#if !defined(__AMX_TILE__) /* gemm_amx.c */
+RST_INLINE void finish(const int mr, const int np, const rst_into into, const rst_gemm *g, size_t pixel,
+                       size_t panel, sums acc) {
+  ending e[MAX_NV];
   RST_UNROLL
-  for (int j = 0; j < np * VECTORS; j++) {
-    const vsum first = first_sum(g, panel, (size_t)j);
-    RST_UNROLL
-    for (int i = 0; i < mr; i++) acc[i][j] = first;
-  }
-}
-
-/* What the sums stand for. */
-typedef vf results[MAX_MR][MAX_NV];
-#if RST_INT8
-RST_INLINE void results_of(const int mr, const int np, const rst_gemm *g, size_t pixel, size_t panel,
-                           sums acc, results out) {
-  const size_t scale_at = rst_round_up(g->k, RST_GROUP);
-  vf scale[MAX_NV], bias[MAX_NV];
-  RST_UNROLL
-  for (int j = 0; j < np * VECTORS; j++) {
-    scale[j] = (vf)tail_at(g, panel, (size_t)j, SCALES);
-    bias[j] = bias_at(g, panel, (size_t)j);
-  }
+  for (int j = 0; j < np * VECTORS; j++) e[j] = ending_of(g, panel, (size_t)j);
   RST_UNROLL
   for (int i = 0; i < mr; i++) {
-    float pixels_scale;
-    memcpy(&pixels_scale, lhs_at(g, pixel + (size_t)i) + scale_at, sizeof pixels_scale);
+    const float scale = scale_of(lhs_at(g, pixel + (size_t)i), g->k);
     RST_UNROLL
     for (int j = 0; j < np * VECTORS; j++)
-      out[i][j] = vf_fma(__builtin_convertvector(acc[i][j], vf), vf_splat(pixels_scale) * scale[j], bias[j]);
-  }
-}
-#endif
-
-RST_INLINE void finish(const int mr, const int np, const rst_into into, void *out, size_t pitch,
-                       size_t out_panel, results r) {
-  RST_UNROLL
-  for (int i = 0; i < mr; i++) {
-    RST_UNROLL
-    for (int j = 0; j < np * VECTORS; j++) {
-      const size_t at = (size_t)i * pitch + (size_t)(j / VECTORS) * out_panel + (size_t)(j % VECTORS) * V;
-      if (into == RST_ADD_ELEMENTS) {
-        element *map = (element *)out + at;
-        element_store(map, element_load(map) + r[i][j]);
-      } else {
-        float *values = (float *)out + at;
-        vf_store(values, into == RST_ADD_FLOATS ? (vf)(vf_load(values) + r[i][j]) : r[i][j]);
-      }
-    }
+      put(into, g->out,
+          (pixel + (size_t)i) * g->out_pitch + (panel + (size_t)(j / VECTORS)) * g->out_panel +
+              (size_t)(j % VECTORS) * V,
+          result_of(acc[i][j], e[j], scale));
   }
 }
 
@@ -122,22 +54,15 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
       for (int j = 0; j < nv; j++) acc[i][j] = product_add(acc[i][j], a + (size_t)i * a_pitch + k, wk[j]);
     }
   }
-#if RST_INT8
-  results r;
-  results_of(mr, np, g, pixel, panel, acc, r);
-#else
-  vf(*r)[MAX_NV] = acc;
-#endif
-  const size_t pitch = g->out_pitch, out_panel = g->out_panel, at = pixel * pitch + panel * out_panel;
   switch (g->into) {
     case RST_INTO_FLOATS:
-      finish(mr, np, RST_INTO_FLOATS, (float *)g->out + at, pitch, out_panel, r);
+      finish(mr, np, RST_INTO_FLOATS, g, pixel, panel, acc);
       break;
     case RST_ADD_FLOATS:
-      finish(mr, np, RST_ADD_FLOATS, (float *)g->out + at, pitch, out_panel, r);
+      finish(mr, np, RST_ADD_FLOATS, g, pixel, panel, acc);
       break;
     case RST_ADD_ELEMENTS:
-      finish(mr, np, RST_ADD_ELEMENTS, (element *)g->out + at, pitch, out_panel, r);
+      finish(mr, np, RST_ADD_ELEMENTS, g, pixel, panel, acc);
   }
 }
 
@@ -172,4 +97,5 @@ PANELS(3, 1)
 void RST_KERNEL(gemm)(const rst_gemm *g) {
   for (size_t panel = 0; panel < g->panels; panel++) panels_1(g, panel);
 }
+#endif
 #endif

@@ -11,7 +11,7 @@ typedef struct scale {
   float scale, inverse;
 } scale;
 
-static scale scale_of(int32_t bits) {
+static scale scale_from(int32_t bits) {
   float size;
   memcpy(&size, &bits, sizeof size);
   if (size < 0x1p-100f) return (scale){0, 0};
@@ -47,7 +47,7 @@ void RST_KERNEL(quantize)(float *x, size_t pitch, size_t pixels, size_t k, const
   for (size_t p = 0; p < pixels; p++, x += pitch) {
     vi largest = {0};
     for (size_t c = 0; c < k; c += V) largest = vi_max(largest, sizes(vf_load(x + c) * vf_load(even + c)));
-    const scale s = scale_of(vi_largest(largest));
+    const scale s = scale_from(vi_largest(largest));
     for (size_t c = 0; c < k; c += V) {
       const vi q = rounded(vf_load(x + c) * vf_load(even + c) * vf_splat(s.inverse));
       lhs_store((lhs *)(void *)x + c, q + LHS_ZERO); /* only over what has been read */
@@ -62,7 +62,7 @@ void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
     for (size_t i = 0; i < k; i++) largest = vi_max(largest, sizes(vf_load(rows + i * RST_GROUP + j)));
     float scales[V], inverses[V];
     for (size_t i = 0; i < V; i++) {
-      const scale s = scale_of(largest[i]);
+      const scale s = scale_from(largest[i]);
       scales[i] = s.scale, inverses[i] = s.inverse;
     }
     const vf inverse = vf_load(inverses);
