@@ -12,7 +12,7 @@
 enum {
   EXIT_SOME_FAILED = 1,
   WAITING = 4,
-  AHEAD = 64 * WAITING /* parts of the memory, of which one that such a worker has does not count */
+  AHEAD = 64 /* parts of the memory, of which one that all workers have does not count */
 };
 
 typedef struct batch {
@@ -108,7 +108,7 @@ static rst_status make_places(const batch *b, gate *g, picture_run *run, rst_bud
   if (shares > GATE_MAX) shares = GATE_MAX;
   if (shares == 1 || (o->jobs == 0 && !small_ones_fit(b, run->model, left / shares))) shares = 0;
   *jobs = shares > 0 ? shares : 1;
-  run->ahead = rst_budget_limit(budget) / *jobs / AHEAD;
+  run->ahead = rst_budget_limit(budget) / AHEAD / (*jobs + WAITING);
   if (shares == 0 || o->jobs == 0) gate_add_whole(g, budget, o->threads);
   return shares == 0 ? RST_OK : add_shares(g, shares, threads, left, err);
 }
