@@ -3,19 +3,21 @@
 
 #if RST_INT8
 
-enum { LARGEST = 127 };
+enum { LARGEST = 127, BLOCK = 16 /* pixels at once: their scales are worked out side by side */ };
 
-/* The largest of sizes, given as bits; one that is not finite is larger than any other, and makes a scale
+/* What integers are to be multiplied by, and numbers. */
+typedef struct scales {
+  vf scale, inverse;
+} scales;
+
+/* From the bits of the largest of sizes; one that is not finite is larger than any other, and makes a scale
  * that is not finite. Numbers so small that 127 / size might overflow are nothing. */
-typedef struct scale {
-  float scale, inverse;
-} scale;
-
-static scale scale_from(int32_t bits) {
-  float size;
-  memcpy(&size, &bits, sizeof size);
-  if (size < 0x1p-100f) return (scale){0, 0};
-  return (scale){size / LARGEST, LARGEST / size};
+RST_INLINE scales scales_of(vi largest) {
+  const vi something =
+      (vi)(vf_splat(0x1p-100f)) <= largest; /* as positive floats compare, so do their bits */
+  const vf size = (vf)largest;
+  return (scales){(vf)(something & (vi)(size / vf_splat(LARGEST))),
+                  (vf)(something & (vi)(vf_splat(LARGEST) / size))};
 }
 
 RST_INLINE vi sizes(vf v) {
@@ -43,40 +45,51 @@ RST_INLINE void lhs_store(lhs *p, vi q) {
 #endif
 }
 
-void RST_KERNEL(quantize)(float *x, size_t pitch, size_t pixels, size_t k, const float *even) {
-  for (size_t p = 0; p < pixels; p++, x += pitch) {
-    vi largest = {0};
-    for (size_t c = 0; c < k; c += V) largest = vi_max(largest, sizes(vf_load(x + c) * vf_load(even + c)));
-    const scale s = scale_from(vi_largest(largest));
-    for (size_t c = 0; c < k; c += V) {
-      const vi q = rounded(vf_load(x + c) * vf_load(even + c) * vf_splat(s.inverse));
-      lhs_store((lhs *)(void *)x + c, q + LHS_ZERO); /* only over what has been read */
-    }
-    memcpy((lhs *)(void *)x + k, &s.scale, sizeof s.scale);
+RST_INLINE void quantize_block(float *x, size_t pitch, size_t pixels, size_t k, const float *even) {
+  vi lanes[BLOCK];
+  int32_t largest[BLOCK];
+  float scale[BLOCK], inverse[BLOCK];
+  for (size_t p = 0; p < BLOCK; p++) lanes[p] = (vi){0};
+  for (size_t p = 0; p < pixels; p++)
+    for (size_t c = 0; c < k; c += V)
+      lanes[p] = vi_max(lanes[p], sizes(vf_load(x + p * pitch + c) * vf_load(even + c)));
+  for (size_t p = 0; p < BLOCK; p += 4) vi_largests(lanes + p, largest + p);
+  for (size_t p = 0; p < BLOCK; p += V) {
+    vi bits;
+    memcpy(&bits, largest + p, sizeof bits);
+    const scales s = scales_of(bits);
+    vf_store(scale + p, s.scale);
+    vf_store(inverse + p, s.inverse);
   }
+  for (size_t p = 0; p < pixels; p++, x += pitch) {
+    lhs *q = (lhs *)(void *)x;
+    for (size_t c = 0; c < k; c += V) /* only what has been read is written over */
+      lhs_store(q + c, rounded(vf_load(x + c) * vf_load(even + c) * vf_splat(inverse[p])) + LHS_ZERO);
+    memcpy(q + k, &scale[p], sizeof scale[p]);
+  }
+}
+
+void RST_KERNEL(quantize)(float *x, size_t pitch, size_t pixels, size_t k, const float *even) {
+  for (size_t p = 0; p < pixels; p += BLOCK)
+    quantize_block(x + p * pitch, pitch, pixels - p < BLOCK ? pixels - p : BLOCK, k, even);
 }
 
 void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
   for (size_t j = 0; j < RST_GROUP; j += V) {
     vi largest = {0};
     for (size_t i = 0; i < k; i++) largest = vi_max(largest, sizes(vf_load(rows + i * RST_GROUP + j)));
-    float scales[V], inverses[V];
-    for (size_t i = 0; i < V; i++) {
-      const scale s = scale_from(largest[i]);
-      scales[i] = s.scale, inverses[i] = s.inverse;
-    }
-    const vf inverse = vf_load(inverses);
+    const scales scale = scales_of(largest);
     vi sum = {0};
     for (size_t i = 0; i < k; i++) {
-      const vi q = rounded(vf_load(rows + i * RST_GROUP + j) * inverse);
+      const vi q = rounded(vf_load(rows + i * RST_GROUP + j) * scale.inverse);
       sum += q;
       weight *step = (weight *)w + i / K_STEP * K_STEP * RST_GROUP + j * K_STEP + i % K_STEP;
       for (size_t lane = 0; lane < V; lane++) step[lane * K_STEP] = (weight)q[lane];
     }
     const vi first = sum * -LHS_ZERO;
     weight *tails = (weight *)w + k * RST_GROUP + j * sizeof(float);
-    memcpy(tails + SCALES * sizeof scales * VECTORS, scales, sizeof scales);
-    memcpy(tails + FIRST_SUMS * sizeof scales * VECTORS, &first, sizeof first);
+    memcpy(tails + SCALES * RST_GROUP * sizeof(float), &scale.scale, sizeof scale.scale);
+    memcpy(tails + FIRST_SUMS * RST_GROUP * sizeof(float), &first, sizeof first);
   }
 }
 

@@ -104,25 +104,31 @@ RST_INLINE void vf_sums(const vf v[4], float sums[4]) {
   __m128 cd = _mm_add_ps(_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
   _mm_storeu_ps(sums, _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab)));
 }
-/* The largest lane. */
-RST_INLINE int32_t vi_largest(vi v) {
+/* The largest lane of each of four vectors. */
+RST_INLINE __m128i vi_quarters(vi v) {
 #if defined(__AVX512F__)
-  __m256i h = _mm256_max_epi32(_mm512_castsi512_si256((__m512i)v), _mm512_extracti64x4_epi64((__m512i)v, 1));
+  const __m256i w =
+      _mm256_max_epi32(_mm512_castsi512_si256((__m512i)v), _mm512_extracti64x4_epi64((__m512i)v, 1));
 #else
-  __m256i h = (__m256i)v;
+  const __m256i w = (__m256i)v;
 #endif
-  __m128i w = _mm_max_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
-  w = _mm_max_epi32(w, _mm_shuffle_epi32(w, 0x4e));
-  return _mm_cvtsi128_si32(_mm_max_epi32(w, _mm_shuffle_epi32(w, 0xb1)));
+  return _mm_max_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+}
+RST_INLINE void vi_largests(const vi v[4], int32_t largest[4]) {
+  __m128i a = vi_quarters(v[0]), b = vi_quarters(v[1]), c = vi_quarters(v[2]), d = vi_quarters(v[3]);
+  __m128i ab = _mm_max_epi32(_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
+  __m128i cd = _mm_max_epi32(_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
+  _mm_storeu_si128((__m128i *)largest, _mm_max_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd)));
 }
 #else
 RST_INLINE void vf_sums(const vf v[4], float sums[4]) {
   for (int i = 0; i < 4; i++) sums[i] = (v[i][0] + v[i][2]) + (v[i][1] + v[i][3]);
 }
-RST_INLINE int32_t vi_largest(vi v) {
-  int32_t most = v[0];
-  for (int i = 1; i < V; i++) most = v[i] > most ? v[i] : most;
-  return most;
+RST_INLINE void vi_largests(const vi v[4], int32_t largest[4]) {
+  for (int i = 0; i < 4; i++) {
+    largest[i] = v[i][0];
+    for (int j = 1; j < V; j++) largest[i] = v[i][j] > largest[i] ? v[i][j] : largest[i];
+  }
 }
 #endif
 
