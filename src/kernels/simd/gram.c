@@ -1,6 +1,8 @@
 /* gram.c - q^T k over pixels: the sum behind MDTA's attention matrix. */
 #include "kernels/simd/steps.h"
 
+#if !defined(__AMX_TILE__) /* gram_amx.c */
+
 enum { MAX_ROWS = 8, MAX_NV = 4 };
 
 /* A block of `rows` x `nv` vectors of sums, held in registers over all pixels. */
@@ -66,4 +68,5 @@ void RST_KERNEL(gram)(const rst_gram *g) {
     columns_4(g, j);
 #endif
 }
+#endif
 #endif
