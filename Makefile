@@ -74,17 +74,18 @@ ifneq ($(filter x86_64%,$(MACHINE)),)
 ISAS := baseline avx2 avxvnni avx512 avx512vnni avx512bf16 amx
 endif
 ifneq ($(filter aarch64% arm64%,$(MACHINE)),)
-ISAS := baseline neon
+ISAS := baseline neon neondot
 ISA_CFLAGS_baseline := -DRST_PORTABLE # NEON is always there; baseline does without
 endif
 ISAS ?= baseline
 # Dot products of int8 and bf16 have nothing to add in other precisions.
-VARIANTS := $(filter-out amx_f32 avx512bf16_f32 avx%vnni_f32 avx%vnni_bf16,$(foreach isa,$(ISAS),$(isa)_f32 $(isa)_bf16 $(isa)_int8))
+VARIANTS := $(filter-out amx_f32 avx512bf16_f32 avx%vnni_f32 avx%vnni_bf16 neondot_f32 neondot_bf16,$(foreach isa,$(ISAS),$(isa)_f32 $(isa)_bf16 $(isa)_int8))
 ISA_CFLAGS_avx2       := -mavx2 -mfma
 ISA_CFLAGS_avxvnni    := $(ISA_CFLAGS_avx2) -mavxvnni
 ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 ISA_CFLAGS_avx512vnni := $(ISA_CFLAGS_avx512) -mavx512vnni
 ISA_CFLAGS_avx512bf16 := $(ISA_CFLAGS_avx512vnni) -mavx512bf16
+ISA_CFLAGS_neondot    := -march=armv8.2-a+dotprod
 ISA_CFLAGS_amx        := $(ISA_CFLAGS_avx512bf16) -mamx-tile -mamx-int8 -mamx-bf16
 
 SIMD_SOURCES := $(wildcard src/kernels/simd/*.c)
@@ -137,6 +138,7 @@ ISA_NAME_avx512vnni := AVX512VNNI
 ISA_NAME_avx512bf16 := AVX512BF16
 ISA_NAME_amx := AMX
 ISA_NAME_neon := NEON
+ISA_NAME_neondot := NEONDOT
 # Loading is a few short loops over every weight, which gcc makes vectors of only here.
 $(BUILD)/obj/src/model/pack.o $(BUILD)/obj/src/base/tensor.o: EXTRA_CFLAGS = -O3
 

@@ -158,7 +158,7 @@ double peak_f32(rst_isa isa, int threads, double seconds) {
   if (isa == RST_ISA_AVX2 || isa == RST_ISA_AVXVNNI) loop = burn_avx2, lanes = 8;
   if (isa >= RST_ISA_AVX512 && isa <= RST_ISA_AMX) loop = burn_avx512, lanes = 16;
 #elif defined(__aarch64__)
-  if (isa == RST_ISA_NEON) loop = burn_neon;
+  if (isa == RST_ISA_NEON || isa == RST_ISA_NEONDOT) loop = burn_neon;
 #endif
   return burn_rate(loop, threads, seconds) * CHAINS * lanes * 2;
 }

@@ -379,6 +379,7 @@ typedef enum rst_isa {
   RST_ISA_AVX512BF16, /* with bf16 dot products, too */
   RST_ISA_AMX,        /* with tiles of both, which Linux is asked for: the whole process may use them then */
   RST_ISA_NEON,
+  RST_ISA_NEONDOT, /* with int8 dot products */
   RST_ISA_COUNT
 } rst_isa;
 

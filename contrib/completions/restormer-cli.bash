@@ -17,7 +17,7 @@ _restormer_cli() {
     -t | --threads) COMPREPLY=(); return ;;
     -j | --jobs) COMPREPLY=(); return ;;
     --precision) COMPREPLY=($(compgen -W 'float32 bf16 int8' -- "$cur")); return ;;
-    --isa) COMPREPLY=($(compgen -W 'auto baseline avx2 avxvnni avx512 avx512vnni avx512bf16 amx neon' -- "$cur")); return ;;
+    --isa) COMPREPLY=($(compgen -W 'auto baseline avx2 avxvnni avx512 avx512vnni avx512bf16 amx neon neondot' -- "$cur")); return ;;
     --max-memory) COMPREPLY=(); return ;;
     --tile) COMPREPLY=(); return ;;
     --overlap) COMPREPLY=(); return ;;

@@ -18,7 +18,7 @@ complete -c restormer-cli -l window -x -d 'Attention over overlapping windows of
 complete -c restormer-cli -s t -l threads -x -d 'Threads to use'
 complete -c restormer-cli -s j -l jobs -x -d 'Pictures to restore at once, which share threads and memory'
 complete -c restormer-cli -l precision -x -a 'float32 bf16 int8' -d 'float32'
-complete -c restormer-cli -l isa -x -a 'auto baseline avx2 avxvnni avx512 avx512vnni avx512bf16 amx neon' -d 'Instruction set'
+complete -c restormer-cli -l isa -x -a 'auto baseline avx2 avxvnni avx512 avx512vnni avx512bf16 amx neon neondot' -d 'Instruction set'
 complete -c restormer-cli -l max-memory -x -d 'Bytes to take at the most, with K, M, G or T for powers of 1024'
 complete -c restormer-cli -l tile -x -d 'Tiles of N pixels, a multiple of 8'
 complete -c restormer-cli -l overlap -x -d 'Pixels that neighbouring tiles share'

@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #endif
 #ifdef __linux__
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -32,6 +33,9 @@ DECLARE(amx_bf16), rst_kernels_amx_int8;
 #ifdef RST_HAVE_neon
 DECLARE(neon_f32), rst_kernels_neon_bf16, rst_kernels_neon_int8;
 #endif
+#ifdef RST_HAVE_neondot
+DECLARE(neondot_int8);
+#endif
 
 static const char *const NAMES[RST_ISA_COUNT] = {[RST_ISA_AUTO] = "auto",
                                                  [RST_ISA_BASELINE] = "baseline",
@@ -41,7 +45,8 @@ static const char *const NAMES[RST_ISA_COUNT] = {[RST_ISA_AUTO] = "auto",
                                                  [RST_ISA_AVX512VNNI] = "avx512vnni",
                                                  [RST_ISA_AVX512BF16] = "avx512bf16",
                                                  [RST_ISA_AMX] = "amx",
-                                                 [RST_ISA_NEON] = "neon"};
+                                                 [RST_ISA_NEON] = "neon",
+                                                 [RST_ISA_NEONDOT] = "neondot"};
 
 /* By precision; NULL: not in this build. Where an instruction set has nothing to add to a precision,
  * another's table serves. */
@@ -69,6 +74,9 @@ static const rst_kernels *const TABLES[RST_ISA_COUNT][RST_PRECISION_COUNT] = {
 #ifdef RST_HAVE_neon
     [RST_ISA_NEON] = {&rst_kernels_neon_f32, &rst_kernels_neon_bf16, &rst_kernels_neon_int8},
 #endif
+#ifdef RST_HAVE_neondot
+    [RST_ISA_NEONDOT] = {&rst_kernels_neon_f32, &rst_kernels_neon_bf16, &rst_kernels_neondot_int8},
+#endif
 };
 
 #if defined(__x86_64__)
@@ -86,6 +94,18 @@ static bool has_amx(void) {
 #if defined(__linux__) && defined(SYS_arch_prctl)
   enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
   return bf16_tiles_int8 && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
+#if defined(__aarch64__)
+static bool has_neondot(void) {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__ARM_FEATURE_DOTPROD) /* every processor of Apple's that macOS runs on */
+  return true;
 #else
   return false;
 #endif
@@ -115,6 +135,9 @@ static bool processor_has(rst_isa isa) {
     default:
       break;
   }
+#endif
+#if defined(__aarch64__)
+  if (isa == RST_ISA_NEONDOT) return has_neondot();
 #endif
   return isa == RST_ISA_BASELINE || isa == RST_ISA_NEON;
 }

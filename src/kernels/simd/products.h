@@ -1,11 +1,12 @@
 /* products.h - the steps of a product's sum, of elements as steps.h has them, or of integers.
  *
- * Where the processor has dot products of four pairs of bytes (VNNI), left operands are without a sign there:
- * they are stored 128 too large, and the sums begin with what that makes too much. Elsewhere integers of 8
- * bits are widened to 16, left operands when they are made and weights when they are loaded, and summed in
- * pairs, for which most processors have an instruction. (AVX2's vpmaddubsw takes 8 bits and no sign, too, but
- * its sums of two products are cut off at 16 bits, and what it takes to give the sign to the other operand
- * costs more than the wider products.) The sums are exact, so that every instruction set finds the same. */
+ * Most new processors have dot products of four pairs of bytes. Left operands of x86's (VNNI, AMX) are
+ * without a sign: they are stored 128 too large, and the sums begin with what that makes too much. Elsewhere
+ * integers of 8 bits are widened to 16, left operands when they are made and weights when they are loaded,
+ * and summed in pairs, for which most processors have an instruction. (AVX2's vpmaddubsw takes 8 bits and no
+ * sign, too, but its sums of two products are cut off at 16 bits, and what it takes to give the sign to the
+ * other operand costs more than the wider products.) The sums are exact, so that every instruction set finds
+ * the same. */
 #ifndef RST_KERNELS_SIMD_PRODUCTS_H
 #define RST_KERNELS_SIMD_PRODUCTS_H
 
@@ -30,9 +31,15 @@ typedef vi vsum, vweights;
 enum { SCALES, FIRST_SUMS, TAILS };
 typedef int8_t weight;
 
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || \
+    (defined(__ARM_FEATURE_DOTPROD) && !defined(RST_PORTABLE))
+#if defined(__ARM_FEATURE_DOTPROD)
+enum { K_STEP = 4, LHS_ZERO = 0 };
+typedef int8_t lhs;
+#else
 enum { K_STEP = 4, LHS_ZERO = 128 };
 typedef uint8_t lhs;
+#endif
 
 RST_INLINE vi step_load(const weight *w) {
   vi v;
@@ -45,6 +52,8 @@ RST_INLINE vi product_add(vi acc, const lhs *a, vi w) {
   memcpy(&step, a, sizeof step);
 #if defined(__AVX512VNNI__)
   return (vi)_mm512_dpbusd_epi32((__m512i)acc, _mm512_set1_epi32(step), (__m512i)w);
+#elif defined(__ARM_FEATURE_DOTPROD)
+  return (vi)vdotq_s32((int32x4_t)acc, vreinterpretq_s8_s32(vdupq_n_s32(step)), (int8x16_t)w);
 #else
   return (vi)_mm256_dpbusd_avx_epi32((__m256i)acc, _mm256_set1_epi32(step), (__m256i)w);
 #endif

@@ -158,8 +158,8 @@ static const cli_option table[] = {
              "have them, half the memory) or int8 (products of 8-bit integers where most of the work is: "
              "faster still, less exact, 55 dB or more from float32 with the models that ship)."},
     {"isa", 0, .argument = "NAME", .kind = CLI_OTHER, AT(model.isa), .take = take_isa,
-     .choices = "auto|baseline|avx2|avxvnni|avx512|avx512vnni|avx512bf16|amx|neon",
-     .help = "Instruction set: auto (default), baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx or neon."},
+     .choices = "auto|baseline|avx2|avxvnni|avx512|avx512vnni|avx512bf16|amx|neon|neondot",
+     .help = "Instruction set: auto (default), baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, neon or neondot."},
     {"max-memory", 0, .argument = "SIZE", .kind = CLI_BYTES, AT(max_memory),
      .help = "Bytes to take at the most, with K, M, G or T for powers of 1024. Default: what the system "
              "has available. A picture that needs more is restored in tiles, which is said."},
