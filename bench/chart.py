@@ -79,7 +79,7 @@ def draw(results):
 
 def read_table(page):
     """The results that README's table tells."""
-    row = re.compile(r"\| (\d+) x (\d+) \| ([^|]*) \| (float32|bf16) \| ([\d.]+) \| (\d+) % \| ([\d,]+) MB \|")
+    row = re.compile(r"\| (\d+) x (\d+) \| ([^|]*) \| (float32|bf16|int8) \| ([\d.]+) \| (\d+) % \| ([\d,]+) MB \|")
     machine = re.search(r"two cores of an (.*?) virtual machine \((.*?): float32\s+peak (\d+) GFLOP/s", page)
     rows = [{"width": int(w), "height": int(h), "name": name, "ours": name == "restormer-cli", "isa": "", "threads": 2,
              "precision": "f32" if precision == "float32" else precision, "seconds": float(seconds),
