@@ -9,11 +9,12 @@
 enum { PAIRS = TILE_BYTES / sizeof(uint32_t), CHUNKS = 4 /* of pairs that are turned round at once */ };
 typedef uint32_t left_tile[TILE_ROWS][PAIRS];
 
-/* to[channel][pair] = x[pair][channel] for up to 16 pairs, 32 bits each. */
-static void turn(const uint32_t *x, size_t pitch, size_t pairs, left_tile to) {
+/* to[channel][pair] = x[pair][channel] for up to 16 pairs and channels, 32 bits each; 0 for the others. */
+static void turn(const uint32_t *x, size_t pitch, size_t pairs, size_t channels, left_tile to) {
+  const __mmask16 mask = (__mmask16)(channels < TILE_ROWS ? (1u << channels) - 1 : UINT16_MAX);
   __m512i a[TILE_ROWS], b[TILE_ROWS];
   for (size_t i = 0; i < TILE_ROWS; i++)
-    a[i] = i < pairs ? _mm512_loadu_si512(x + i * pitch) : _mm512_setzero_si512();
+    a[i] = i < pairs ? _mm512_maskz_loadu_epi32(mask, x + i * pitch) : _mm512_setzero_si512();
   RST_UNROLL
   for (int i = 0; i < TILE_ROWS; i += 2) {
     b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
@@ -80,9 +81,9 @@ static void add_pairs(const rst_gram *g, const uint32_t *x, size_t pairs) {
   for (size_t i = 0; i < g->rows; i += 2 * TILE_ROWS) {
     const int mt = i + TILE_ROWS < g->rows ? 2 : 1;
     for (size_t p = 0; p < pairs; p += PAIRS)
-      for (int t = 0; t < mt; t++)
-        turn(x + p * g->pitch + g->q + i + (size_t)t * TILE_ROWS, g->pitch,
-             pairs - p < PAIRS ? pairs - p : PAIRS, left[t][p / PAIRS]);
+      for (size_t t = 0; t < (size_t)mt; t++)
+        turn(x + p * g->pitch + g->q + i + t * TILE_ROWS, g->pitch, pairs - p, g->rows - i - t * TILE_ROWS,
+             left[t][p / PAIRS]);
     __asm__ volatile("" ::: "memory"); /* gcc does not know that tiles are loaded from these */
     if (mt == 2)
       columns_2(g, x, pairs, left, i);

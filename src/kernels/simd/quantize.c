@@ -79,14 +79,14 @@ void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
     vi largest = {0};
     for (size_t i = 0; i < k; i++) largest = vi_max(largest, sizes(vf_load(rows + i * RST_GROUP + j)));
     const scales scale = scales_of(largest);
-    vi sum = {0};
+    vector_of_bits sum = {0}; /* what is not finite makes integers of no meaning, whose sums may overflow */
     for (size_t i = 0; i < k; i++) {
       const vi q = rounded(vf_load(rows + i * RST_GROUP + j) * scale.inverse);
-      sum += q;
+      sum += (vector_of_bits)q;
       weight *step = (weight *)w + i / K_STEP * K_STEP * RST_GROUP + j * K_STEP + i % K_STEP;
       for (size_t lane = 0; lane < V; lane++) step[lane * K_STEP] = (weight)q[lane];
     }
-    const vi first = sum * -LHS_ZERO;
+    const vector_of_bits first = sum * -(uint32_t)LHS_ZERO;
     weight *tails = (weight *)w + k * RST_GROUP + j * sizeof(float);
     memcpy(tails + SCALES * RST_GROUP * sizeof(float), &scale.scale, sizeof scale.scale);
     memcpy(tails + FIRST_SUMS * RST_GROUP * sizeof(float), &first, sizeof first);
