@@ -18,7 +18,8 @@ PHOTOGRAPHS = ("photographs of the CID22 training set (Cloudinary, CC BY-SA 4.0)
                "License) and the GB82 image set (CC0)")
 WALLPAPERS = ("and on 40 wallpapers of budgie-backgrounds (CC0), Solus (CC BY-SA 4.0, CC BY 4.0, public domain), UBports (CC BY 4.0, "
               "CC BY-SA 4.0, CC0) and Lomiri (Kleiber by Lukas Baubkus, CC BY-SA 3.0)")
-SOURCES = {"real": f"Trained by this project, on from its model denoise, on {PHOTOGRAPHS}, {WALLPAPERS}"}     # by kind of degradation
+FROM_DENOISE = f"Trained by this project, on from its model denoise, on {PHOTOGRAPHS}, {WALLPAPERS}"
+SOURCES = {"real": FROM_DENOISE, "rain": FROM_DENOISE}     # by kind of degradation
 SOURCE = f"Trained by this project from scratch on {PHOTOGRAPHS}, {WALLPAPERS}"
 
 

@@ -7,7 +7,7 @@ at_least() {
   restormer-compare "$2" "$3" --min-psnr "$1" >/dev/null && echo "$(basename "$3"): at least $1 dB"
 }
 
-for model in denoise photo; do
+for model in denoise derain photo; do
   restormer-weights verify "$weights/$model.json" >/dev/null && echo "$model: whole"
   [ "$(wc -c <"$weights/$model.safetensors")" -le 8000000 ] && echo "$model: at most 8 MB"
 done
@@ -25,15 +25,21 @@ echo '--- a noisy photograph: 25.0 dB before'
 restormer-cli -q "$DATA/astronaut-camera.jpg" astronaut.png
 at_least 30.6 "$DATA/astronaut.png" astronaut.png
 
+echo '--- rain: 22.7 dB before'
+restormer-cli -q -w derain "$DATA/cat-rain.jpg" derained.png
+at_least 29.5 "$DATA/cat.png" derained.png
+
 echo '--- bf16 and int8'
 restormer-cli -q --precision bf16 "$DATA/cat-noise25.png" bf16.pfm
 at_least 50 cat.pfm bf16.pfm
 restormer-cli -q -w denoise "$DATA/cat-noise25.png" denoise.pfm
-for model in photo denoise; do
+restormer-cli -q -w derain "$DATA/cat-noise25.png" derain.pfm
+for model in photo denoise derain; do
   restormer-cli -q -w $model --precision int8 "$DATA/cat-noise25.png" $model-int8.pfm
 done
 at_least 55 cat.pfm photo-int8.pfm
 at_least 55 denoise.pfm denoise-int8.pfm
+at_least 55 derain.pfm derain-int8.pfm
 
 echo '--- clean pictures'
 restormer-cli -q "$DATA/cat.png" clean.png
