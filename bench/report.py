@@ -109,6 +109,6 @@ def table(found):
         first.setdefault((r["width"], r["height"]), r["seconds"])
     lines += ["", *aligned([COLUMNS] + [cells(r, first[r["width"], r["height"]]) for r in found["rows"]])]
     for q in found.get("quality", []):
-        lines.append(f"bf16 against float32, {q['weights']}, {q['picture']}: PSNR {number(q['psnr'], '.1f')} dB, "
+        lines.append(f"{q['precision']} against float32, {q['weights']}, {q['picture']}: PSNR {number(q['psnr'], '.1f')} dB, "
                      f"largest difference {q['max_difference']:.1e}")
     return "\n".join(lines)
