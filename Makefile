@@ -79,8 +79,6 @@ ISAS := baseline neon neondot
 ISA_CFLAGS_baseline := -DRST_PORTABLE # NEON is always there; baseline does without
 endif
 ISAS ?= baseline
-# Dot products of int8 and bf16 have nothing to add in other precisions.
-VARIANTS := $(filter-out amx_f32 avx512bf16_f32 avx%vnni_f32 avx%vnni_bf16 neondot_f32 neondot_bf16,$(foreach isa,$(ISAS),$(isa)_f32 $(isa)_bf16 $(isa)_int8))
 ISA_CFLAGS_avx2       := -mavx2 -mfma
 ISA_CFLAGS_avxvnni    := $(ISA_CFLAGS_avx2) -mavxvnni
 ISA_CFLAGS_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
@@ -88,6 +86,10 @@ ISA_CFLAGS_avx512vnni := $(ISA_CFLAGS_avx512) -mavx512vnni
 ISA_CFLAGS_avx512bf16 := $(ISA_CFLAGS_avx512vnni) -mavx512bf16
 ISA_CFLAGS_neondot    := -march=armv8.2-a+dotprod
 ISA_CFLAGS_amx        := $(ISA_CFLAGS_avx512bf16) -mamx-tile -mamx-int8 -mamx-bf16
+# What the compiler does not know yet (AVX-VNNI and AMX want gcc 11 or clang 12) is left out.
+ISAS := $(foreach isa,$(ISAS),$(if $(shell $(CC) $(ISA_CFLAGS_$(isa)) -E -x c /dev/null >/dev/null 2>&1 && echo yes),$(isa)))
+# Dot products of int8 and bf16 have nothing to add in other precisions.
+VARIANTS := $(filter-out amx_f32 avx512bf16_f32 avx%vnni_f32 avx%vnni_bf16 neondot_f32 neondot_bf16,$(foreach isa,$(ISAS),$(isa)_f32 $(isa)_bf16 $(isa)_int8))
 
 SIMD_SOURCES := $(wildcard src/kernels/simd/*.c)
 LIB_SOURCES  := $(filter-out $(SIMD_SOURCES) $(patsubst %,src/image/%.c,$(filter-out $(FORMATS),tiff webp heif)),$(wildcard src/base/*.c src/sandbox/*.c src/kernels/*.c src/image/*.c src/weights/*.c \
