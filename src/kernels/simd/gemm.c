@@ -17,6 +17,28 @@ void RST_KERNEL(pack)(const float *rows, size_t k, void *w) {
 #endif
 
 #if !defined(__AMX_TILE__) /* gemm_amx.c */
+enum { MAX_MR = 14, MAX_NV = 4 };
+typedef vsum sums[MAX_MR][MAX_NV];
+
+/* What the sums of a vector of columns begin with: the bias, which integers get in the end. */
+RST_INLINE vsum first_sum(const rst_gemm *g, size_t panel, size_t j) {
+#if RST_INT8
+  return LHS_ZERO == 0 ? (vi){0} : tail_at(g, panel, j, FIRST_SUMS);
+#else
+  return bias_at(g, panel, j);
+#endif
+}
+
+/* A block of pixels from `pixel` on and panels from `panel` on; mr and np are constants after inlining. */
+RST_INLINE void start(const int mr, const int np, const rst_gemm *g, size_t panel, sums acc) {
+  RST_UNROLL
+  for (int j = 0; j < np * VECTORS; j++) {
+    const vsum first = first_sum(g, panel, (size_t)j);
+    RST_UNROLL
+    for (int i = 0; i < mr; i++) acc[i][j] = first;
+  }
+}
+
 RST_INLINE void finish(const int mr, const int np, const rst_into into, const rst_gemm *g, size_t pixel,
                        size_t panel, sums acc) {
   ending e[MAX_NV];

@@ -13,7 +13,7 @@ typedef struct place {
 
 /* ---- Sums --------------------------------------------------------------------------------------- */
 
-/* What every row of a panel's sums begins with, as first_sum has it; NULL for nothing. */
+/* What every row of a panel's sums begins with: the bias, which integers get in the end. NULL: nothing. */
 RST_INLINE const void *first_row(const rst_gemm *g, size_t panel) {
 #if RST_INT8
   return panel_at(g, panel) + (g->k + FIRST_SUMS * sizeof(float)) * RST_GROUP;

@@ -1,11 +1,8 @@
-/* gemm_block.h - how a block of a product's sums begins, and where it goes. */
+/* gemm_block.h - what products in registers and in tiles share: where operands stand, and how sums end. */
 #ifndef RST_KERNELS_SIMD_GEMM_BLOCK_H
 #define RST_KERNELS_SIMD_GEMM_BLOCK_H
 
 #include "kernels/simd/products.h"
-
-enum { MAX_MR = 14, MAX_NV = 4 };
-typedef vsum sums[MAX_MR][MAX_NV];
 
 RST_INLINE const lhs *lhs_at(const rst_gemm *g, size_t pixel) {
   return (const lhs *)((const operand *)g->a + pixel * g->a_pitch);
@@ -30,25 +27,6 @@ RST_INLINE vi tail_at(const rst_gemm *g, size_t panel, size_t j, size_t tail) {
   return v;
 }
 #endif
-
-/* What the sums of a vector of columns begin with: the bias, which integers get in the end. */
-RST_INLINE vsum first_sum(const rst_gemm *g, size_t panel, size_t j) {
-#if RST_INT8
-  return LHS_ZERO == 0 ? (vi){0} : tail_at(g, panel, j, FIRST_SUMS);
-#else
-  return bias_at(g, panel, j);
-#endif
-}
-
-/* A block of pixels from `pixel` on and panels from `panel` on; mr and np are constants after inlining. */
-RST_INLINE void start(const int mr, const int np, const rst_gemm *g, size_t panel, sums acc) {
-  RST_UNROLL
-  for (int j = 0; j < np * VECTORS; j++) {
-    const vsum first = first_sum(g, panel, (size_t)j);
-    RST_UNROLL
-    for (int i = 0; i < mr; i++) acc[i][j] = first;
-  }
-}
 
 /* What the sums of a vector of columns are multiplied by, and what is added, besides the pixel's scale. */
 typedef struct ending {
