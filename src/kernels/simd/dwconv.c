@@ -5,6 +5,13 @@
 #include "kernels/simd/gelu.h"
 #include "kernels/simd/steps.h"
 
+/* gcc would load each of these for each of its uses, of which there are three. */
+#if defined(__AVX512F__)
+#define RST_IN_REGISTERS(a, b, c) __asm__("" : "+v"(a), "+v"(b), "+v"(c))
+#else
+#define RST_IN_REGISTERS(a, b, c) (void)0
+#endif
+
 /* The sums of a vector of channels while it slides over the pixels. */
 typedef struct slide {
   vf w[RST_TAPS];
@@ -36,13 +43,15 @@ RST_INLINE void slide_start(slide *s, const rst_dwconv *d, size_t offset, const 
 RST_INLINE vf slide_next(slide *s, const rst_dwconv *d, size_t offset) {
   vf top = vf_load(d->rows[0] + offset), centre = vf_load(d->rows[1] + offset),
      bottom = vf_load(d->rows[2] + offset);
+  RST_IN_REGISTERS(top, centre, bottom);
   vf out = column(s, 2, s->middle, top, centre, bottom);
   s->middle = column(s, 1, s->left, top, centre, bottom);
   s->left = column(s, 0, s->bias, top, centre, bottom);
   return out;
 }
 
-void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch) {
+void RST_KERNEL(dwconv_operand)(const rst_dwconv *conv, void *out, size_t pitch) {
+  const rst_dwconv copy = *conv, *d = &copy; /* no result is written over it, so that it stays in registers */
   for (size_t c = 0; c < d->channels; c += V) {
     slide s;
     slide_start(&s, d, c, d->weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP, d->bias + c);
@@ -51,7 +60,8 @@ void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch) {
   }
 }
 
-void RST_KERNEL(dwconv_gram)(const rst_dwconv *d, void *out, size_t pitch, float *squares) {
+void RST_KERNEL(dwconv_gram)(const rst_dwconv *conv, void *out, size_t pitch, float *squares) {
+  const rst_dwconv copy = *conv, *d = &copy; /* no result is written over it, so that it stays in registers */
   for (size_t c = 0; c < d->channels; c += V) {
     slide s;
     slide_start(&s, d, c, d->weights + c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP, d->bias + c);
@@ -66,7 +76,8 @@ void RST_KERNEL(dwconv_gram)(const rst_dwconv *d, void *out, size_t pitch, float
   }
 }
 
-void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch) {
+void RST_KERNEL(dwconv_gate)(const rst_dwconv *conv, void *out, size_t pitch) {
+  const rst_dwconv copy = *conv, *d = &copy; /* no result is written over it, so that it stays in registers */
   const float *weights2 = d->weights + d->channels * RST_TAPS, *bias2 = d->bias + d->channels;
   for (size_t c = 0; c < d->channels; c += V) {
     const size_t w = c / RST_GROUP * RST_TAPS * RST_GROUP + c % RST_GROUP;

@@ -88,15 +88,17 @@ RST_INLINE void block(const int mr, const int np, const rst_gemm *g, size_t pixe
   }
 }
 
-/* Panels [panel, panel + np) of all pixels: blocks of mr, then the rest in halves. */
-#define PANELS(mr, np)                                                                 \
-  static __attribute__((noinline)) void panels_##np(const rst_gemm *g, size_t panel) { \
-    size_t p = 0;                                                                      \
-    for (; p + (mr) <= g->pixels; p += (mr)) block(mr, np, g, p, panel);               \
-    if ((mr) > 8 && p + 8 <= g->pixels) block(8, np, g, p, panel), p += 8;             \
-    if ((mr) > 4 && p + 4 <= g->pixels) block(4, np, g, p, panel), p += 4;             \
-    if ((mr) > 2 && p + 2 <= g->pixels) block(2, np, g, p, panel), p += 2;             \
-    for (; p < g->pixels; p++) block(1, np, g, p, panel);                              \
+/* Panels [panel, panel + np) of all pixels: blocks of mr, then the rest in halves. The copy is known not to
+ * be changed by what the results are written over, and stays in registers. */
+#define PANELS(mr, np)                                                                       \
+  static __attribute__((noinline)) void panels_##np(const rst_gemm *product, size_t panel) { \
+    const rst_gemm copy = *product, *g = &copy;                                              \
+    size_t p = 0;                                                                            \
+    for (; p + (mr) <= g->pixels; p += (mr)) block(mr, np, g, p, panel);                     \
+    if ((mr) > 8 && p + 8 <= g->pixels) block(8, np, g, p, panel), p += 8;                   \
+    if ((mr) > 4 && p + 4 <= g->pixels) block(4, np, g, p, panel), p += 4;                   \
+    if ((mr) > 2 && p + 2 <= g->pixels) block(2, np, g, p, panel), p += 2;                   \
+    for (; p < g->pixels; p++) block(1, np, g, p, panel);                                    \
   }
 
 #if defined(__AVX512F__)

@@ -53,7 +53,8 @@ RST_INLINE void normalize_block(const rst_normalize *n, size_t first, size_t pix
   }
 }
 
-RST_INLINE void normalize(const rst_normalize *n, size_t padded) {
+RST_INLINE void normalize(const rst_normalize *norm, size_t padded) {
+  const rst_normalize copy = *norm, *n = &copy;
   float last[RST_GROUP];
   for (size_t i = 0; i < RST_GROUP; i++) last[i] = padded - RST_GROUP + i < n->channels ? 1.0f : 0.0f;
   for (size_t first = 0; first < n->pixels; first += BLOCK) {
