@@ -26,6 +26,10 @@ static inline size_t rst_min(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
+static inline size_t rst_max(size_t a, size_t b) {
+  return a > b ? a : b;
+}
+
 /* count * size bytes, uninitialised / zeroed, aligned to 64 bytes. NULL when the product does not fit or
  * there is no memory. A product of 0 gives a valid pointer. Free with rst_free (restormer.h). */
 void *rst_alloc(size_t count, size_t size);

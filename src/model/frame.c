@@ -56,9 +56,16 @@ static size_t conv_layer(const rst_part *part, rst_layer *l, const char *name, s
   return LAYERS;
 }
 
+/* At the picture's ends. */
 static void pack_conv(rst_packer *p, const rst_part *part) {
   rst_conv3x3 *conv = part->packed;
-  *conv = rst_pack_conv(p, CONV, (rst_columns){.count = part->out, .groups = 1});
+  *conv = rst_pack_conv(p, CONV, (rst_columns){.count = part->out, .groups = 1}, p->plain);
+}
+
+/* From level to level; like the products in blocks, unless others are fast, too, and keep more. */
+static void pack_resampling(rst_packer *p, const rst_part *part, rst_columns columns) {
+  rst_conv3x3 *conv = part->packed;
+  *conv = rst_pack_conv(p, CONV, columns, p->plain->pairs ? p->plain : p->kernels);
 }
 
 static size_t layers_1x1(const rst_part *part, rst_layer *l) {
@@ -73,10 +80,11 @@ static void pack_1x1(rst_packer *p, const rst_part *part) {
                                              .kernels = p->plain});
 }
 
-/* values[0] = the 3x3 convolution. */
+/* values[0] = the 3x3 convolution. Needs operand[0] of its scratch. */
 static void convolve(const rst_sweep *s, rst_worker *w, const void *const rows[3], size_t n) {
   const frame *f = s->context;
-  rst_conv3x3_run(f->conv, rows, s->ring_pixel / f->run->model->plain->element, n, w->values[0]);
+  rst_conv3x3_run(f->conv, rows, s->ring_pixel / f->run->model->plain->element, n, w->operand[0],
+                  w->values[0]);
 }
 
 static size_t outputs(const rst_conv3x3 *conv) {
@@ -163,6 +171,10 @@ static void consume_down(const rst_sweep *s, rst_worker *w, const void *const ro
   }
 }
 
+static void pack_down(rst_packer *p, const rst_part *part) {
+  pack_resampling(p, part, (rst_columns){.count = part->out, .groups = 1});
+}
+
 static rst_status run_down(rst_run *run, const rst_part *part, rst_error *err) {
   rst_map *in = &run->maps[part->level], *out = in + 1;
   rst_status status = rst_run_map(run, part->level + 1, 4 * part->out, out, err);
@@ -170,13 +182,14 @@ static rst_status run_down(rst_run *run, const rst_part *part, rst_error *err) {
   const frame f = {.run = run, .part = part, .conv = part->packed, .out = out};
   rst_sweep sweep = map_sweep(in, &f, consume_down);
   rst_run_sweep(run, part->level, &sweep,
-                (rst_sweep_needs){.operand = {outputs(f.conv)}, .values = {outputs(f.conv)}});
+                (rst_sweep_needs){.operand = {rst_max(outputs(f.conv), rst_conv3x3_scratch(f.conv))},
+                                  .values = {outputs(f.conv)}});
   return RST_OK;
 }
 
 const rst_kind rst_down = {.layers = resampling_layers,
                            .packed_size = sizeof(rst_conv3x3),
-                           .pack = pack_conv,
+                           .pack = pack_down,
                            .run = run_down,
                            .sweeps = 1};
 
@@ -208,8 +221,7 @@ const rst_kind rst_reduce_chan = {
 
 /* Pixel-shuffle: the outputs come in four groups, group 2 i + j for pixel (2 x + j, 2 y + i). */
 static void pack_up(rst_packer *p, const rst_part *part) {
-  rst_conv3x3 *conv = part->packed;
-  *conv = rst_pack_conv(p, CONV, (rst_columns){.count = part->out / 4, .groups = 4, .interleaved = true});
+  pack_resampling(p, part, (rst_columns){.count = part->out / 4, .groups = 4, .interleaved = true});
 }
 
 static const float *corner(const frame *f, const rst_worker *w, size_t i, size_t j) {
@@ -247,7 +259,8 @@ static rst_status up_reduce(rst_run *run, const rst_part *part) {
   const size_t up = outputs(f.conv) / 4, channels = rst_linear_outputs(&r->up);
   rst_sweep sweep = map_sweep(in, &f, consume_up_reduce);
   rst_run_sweep(run, part->level, &sweep,
-                (rst_sweep_needs){.operand = {2 * up, rst_reads_elements(run) ? 0 : 2 * channels},
+                (rst_sweep_needs){.operand = {rst_max(2 * up, rst_conv3x3_scratch(f.conv)),
+                                              rst_reads_elements(run) ? 0 : 2 * channels},
                                   .values = {4 * up, 2 * channels}});
   rst_run_map_free(run, in);
   return RST_OK;
@@ -295,7 +308,9 @@ static rst_status up_concat(rst_run *run, const rst_part *part, rst_error *err) 
       rst_map_release_rows(in, row);
       rst_map_release_rows(skip, 2 * first);
     }
-    rst_run_sweep_part(run, 1, &sweep, (rst_sweep_needs){.values = {outputs(f.conv)}}, first, end);
+    rst_run_sweep_part(
+        run, 1, &sweep,
+        (rst_sweep_needs){.operand = {rst_conv3x3_scratch(f.conv)}, .values = {outputs(f.conv)}}, first, end);
   }
   rst_run_map_free(run, in);
   rst_run_map_free(run, skip);

@@ -22,11 +22,26 @@ void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, siz
                                     .into = into});
 }
 
+/* The k floats from each pixel on, one row after the other. */
+static void gather_neighbours(const float *from, size_t pitch, size_t pixels, size_t k, float *to) {
+  for (size_t p = 0; p < pixels; p++) memcpy(to + p * k, from + p * pitch, k * sizeof *to);
+}
+
 void rst_conv3x3_run(const rst_conv3x3 *conv, const void *const rows[3], size_t pitch, size_t pixels,
-                     float *out) {
-  for (int i = 0; i < 3; i++)
-    rst_linear_run(&conv->row[i], rows[i], pitch, pixels, out, rst_linear_outputs(&conv->row[i]),
+                     void *scratch, float *out) {
+  for (int i = 0; i < 3; i++) {
+    const rst_linear *row = &conv->row[i];
+    const void *a = rows[i];
+    size_t a_pitch = pitch;
+    if (rst_conv3x3_scratch(conv) > 0) {
+      gather_neighbours(rows[i], pitch, pixels, row->k, scratch);
+      rst_linear_prepare(row, scratch, row->k, pixels);
+      a = scratch;
+      a_pitch = row->k;
+    }
+    rst_linear_run(row, a, a_pitch, pixels, out, rst_linear_outputs(row),
                    i > 0 ? RST_ADD_FLOATS : RST_INTO_FLOATS);
+  }
 }
 
 /* ---- Places and values --------------------------------------------------------------------- */
@@ -301,11 +316,11 @@ rst_linear rst_pack_linear(rst_packer *p, const rst_matrix *m) {
   return l;
 }
 
-rst_conv3x3 rst_pack_conv(rst_packer *p, size_t layer, rst_columns columns) {
+rst_conv3x3 rst_pack_conv(rst_packer *p, size_t layer, rst_columns columns, const rst_kernels *kernels) {
   const size_t in = p->layers[layer].in, padded = rst_padded(in), k = 3 * padded;
   rst_conv3x3 conv;
   for (size_t row = 0; row < 3; row++)
-    conv.row[row] = take_linear(p, p->plain, k, &columns, row == 0 && p->layers[layer].bias);
+    conv.row[row] = take_linear(p, kernels, k, &columns, row == 0 && p->layers[layer].bias);
   if (!is_filling(p)) return conv;
   panel_source s;
   if (open_source(p, &s, layer, NULL, k, 3 * k)) {

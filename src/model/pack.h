@@ -51,9 +51,15 @@ void rst_linear_run(const rst_linear *linear, const void *a, size_t a_pitch, siz
                     size_t out_pitch, rst_into into);
 
 /* out = the convolution of `pixels` pixels; rows[i] point at the left neighbour of the first one, `pitch`
- * elements from pixel to pixel: three neighbours are one left operand. */
+ * elements from pixel to pixel: three neighbours are one left operand. `scratch` has rst_conv3x3_scratch
+ * floats for each pixel. */
 void rst_conv3x3_run(const rst_conv3x3 *conv, const void *const rows[3], size_t pitch, size_t pixels,
-                     float *out);
+                     void *scratch, float *out);
+
+/* Neighbours share pixels, but not their scales: where products are int8, left operands are made apart. */
+static inline size_t rst_conv3x3_scratch(const rst_conv3x3 *conv) {
+  return conv->row[0].evening == NULL ? 0 : conv->row[0].k;
+}
 
 /* ---- Packing ------------------------------------------------------------------------------- */
 
@@ -66,7 +72,7 @@ typedef struct rst_layer_tensors {
  * pointers to weights become NULL. */
 struct rst_packer {
   const rst_kernels *kernels; /* of the products in blocks */
-  const rst_kernels *plain;   /* of the convolutions around them: not int8 */
+  const rst_kernels *plain;   /* of what is around them: not int8 */
   const rst_kernels *exact;   /* float32 */
   bool again;                 /* filled for the second time: what was calibrated is applied */
   rst_layer layers[RST_MAX_LAYERS];
@@ -104,7 +110,7 @@ rst_evening *rst_pack_evening(rst_packer *packer, size_t inputs);
 void rst_evening_weights(rst_evening *evening, float (*rows)[RST_GROUP], size_t k);
 
 rst_linear rst_pack_linear(rst_packer *packer, const rst_matrix *matrix);
-rst_conv3x3 rst_pack_conv(rst_packer *packer, size_t layer, rst_columns columns);
+rst_conv3x3 rst_pack_conv(rst_packer *packer, size_t layer, rst_columns columns, const rst_kernels *kernels);
 rst_depthwise rst_pack_depthwise(rst_packer *packer, size_t layer, rst_columns columns);
 /* The `count` values of a layer's weight. */
 const float *rst_pack_values(rst_packer *packer, size_t layer, size_t count);

@@ -40,7 +40,7 @@ static void pack(rst_packer *p, const rst_part *part) {
                                                .columns = {.count = length, .groups = 1},
                                                .inputs = part->in,
                                                .kernels = p->plain});
-  m->conv = rst_pack_conv(p, CONV, (rst_columns){.count = dim, .groups = 1});
+  m->conv = rst_pack_conv(p, CONV, (rst_columns){.count = dim, .groups = 1}, p->plain);
 }
 
 /* The context of both sweeps. */
@@ -163,7 +163,8 @@ static void consume_prompt(const rst_sweep *s, rst_worker *w, const void *const 
   const rst_kernels *k = p->run->kernels;
   const size_t padded = rst_padded((size_t)p->part->prompt.dim);
   const size_t map = p->part->in * k->element, both = p->part->out * k->element; /* bytes */
-  rst_conv3x3_run(&p->packed->conv, rows, s->ring_pixel / p->run->model->plain->element, n, w->values[0]);
+  rst_conv3x3_run(&p->packed->conv, rows, s->ring_pixel / p->run->model->plain->element, n, NULL,
+                  w->values[0]);
   k->store(w->operand[0], padded, w->values[0], padded, n, padded);
   for (size_t i = 0; i < n; i++) {
     uint8_t *to = rst_map_at(p->out, x + i, y);
