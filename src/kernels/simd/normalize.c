@@ -13,43 +13,86 @@ RST_INLINE void block_means(const vf lanes[BLOCK], float count, float means[BLOC
   for (int p = 0; p < BLOCK; p += V) vf_store(means + p, vf_load(means + p) / vf_splat(count));
 }
 
+/* A pixel's values are read three times. Where they are bf16, the first leaves floats for the others: where
+ * int8's operands will stand, which are floats, or in a buffer if they are not too many. */
+enum { KEPT = 96 };
+typedef float buffer[BLOCK][KEPT];
+
+typedef struct pixel {
+  const element *x;
+  operand *out;
+  bool keeps; /* known to the compiler, but for bf16 of unusual widths */
+  float *kept;
+} pixel;
+
+RST_INLINE pixel pixel_at(const rst_normalize *n, size_t p, size_t padded, buffer kept) {
+  pixel it = {.x = (const element *)n->x + p * n->x_pitch, .out = (operand *)n->out + p * n->out_pitch};
+#if RST_INT8
+  (void)padded, (void)kept;
+  it.keeps = true;
+  it.kept = it.out;
+#else
+  it.keeps = RST_BF16 && padded <= KEPT;
+  it.kept = kept[p % BLOCK];
+#endif
+  return it;
+}
+
+RST_INLINE vf first_load(const pixel *p, size_t c) {
+  const vf v = element_load(p->x + c);
+  if (p->keeps) vf_store(p->kept + c, v);
+  return v;
+}
+
+RST_INLINE vf later_load(const pixel *p, size_t c) {
+  return p->keeps ? vf_load(p->kept + c) : element_load(p->x + c);
+}
+
 /* last[] is 1 in the lanes of the last group that hold channels: the padding must not count. */
-RST_INLINE vf sum_of_squares(const element *x, vf mean, size_t padded, const float last[RST_GROUP]) {
+RST_INLINE vf sum_of_squares(const pixel *p, vf mean, size_t padded, const float last[RST_GROUP]) {
   vf squares = vf_splat(0);
   size_t c = 0;
   for (; c < padded - RST_GROUP; c += V) {
-    vf d = element_load(x + c) - mean;
+    vf d = later_load(p, c) - mean;
     squares = vf_fma(d, d, squares);
   }
   for (size_t i = 0; i < RST_GROUP; i += V) {
-    vf d = (element_load(x + c + i) - mean) * vf_load(last + i);
+    vf d = (later_load(p, c + i) - mean) * vf_load(last + i);
     squares = vf_fma(d, d, squares);
   }
   return squares;
 }
 
+RST_INLINE void normalize_pixel(const pixel *p, vf centre, vf factor, size_t padded,
+                                const float last[RST_GROUP]) {
+  size_t c = 0;
+  for (; c < padded - RST_GROUP; c += V) operand_store(p->out + c, (later_load(p, c) - centre) * factor);
+  for (size_t i = 0; i < RST_GROUP; i += V)
+    operand_store(p->out + c + i, (later_load(p, c + i) - centre) * factor * vf_load(last + i));
+}
+
 RST_INLINE void normalize_block(const rst_normalize *n, size_t first, size_t pixels, size_t padded,
                                 const float last[RST_GROUP]) {
   const float count = (float)n->channels;
-  const element *x = (const element *)n->x + first * n->x_pitch;
-  operand *out = (operand *)n->out + first * n->out_pitch;
   vf lanes[BLOCK];
   float mean[BLOCK], scale[BLOCK];
+  buffer kept;
   for (size_t p = 0; p < BLOCK; p++) lanes[p] = vf_splat(0);
-  for (size_t p = 0; p < pixels; p++)
-    for (size_t c = 0; c < padded; c += V) lanes[p] = lanes[p] + element_load(x + p * n->x_pitch + c);
+  for (size_t p = 0; p < pixels; p++) {
+    const pixel it = pixel_at(n, first + p, padded, kept);
+    for (size_t c = 0; c < padded; c += V) lanes[p] = lanes[p] + first_load(&it, c);
+  }
   block_means(lanes, count, mean);
-  for (size_t p = 0; p < pixels; p++)
-    lanes[p] = sum_of_squares(x + p * n->x_pitch, vf_splat(mean[p]), padded, last);
+  for (size_t p = 0; p < pixels; p++) {
+    const pixel it = pixel_at(n, first + p, padded, kept);
+    lanes[p] = sum_of_squares(&it, vf_splat(mean[p]), padded, last);
+  }
   block_means(lanes, count, scale);
   for (int p = 0; p < BLOCK; p += V)
     vf_store(scale + p, vf_splat(1) / vf_sqrt(vf_load(scale + p) + vf_splat(EPSILON)));
-  for (size_t p = 0; p < pixels; p++, x += n->x_pitch, out += n->out_pitch) {
-    const vf centre = vf_splat(n->centred ? mean[p] : 0), factor = vf_splat(scale[p]);
-    size_t c = 0;
-    for (; c < padded - RST_GROUP; c += V) operand_store(out + c, (element_load(x + c) - centre) * factor);
-    for (size_t i = 0; i < RST_GROUP; i += V)
-      operand_store(out + c + i, (element_load(x + c + i) - centre) * factor * vf_load(last + i));
+  for (size_t p = 0; p < pixels; p++) {
+    const pixel it = pixel_at(n, first + p, padded, kept);
+    normalize_pixel(&it, vf_splat(n->centred ? mean[p] : 0), vf_splat(scale[p]), padded, last);
   }
 }
 

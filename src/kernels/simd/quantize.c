@@ -24,24 +24,39 @@ RST_INLINE vi sizes(vf v) {
   return (vi)v & 0x7fffffff;
 }
 
-/* To nearest, ties to even: where floats are 1 apart, their low bits are the integer. */
+/* Where floats are 1 apart: added, it rounds to nearest, ties to even, and the low bits are the integer. */
+static const float ROUND = 0x1.8p23f;
+
 RST_INLINE vi rounded(vf v) {
-  const vf round = vf_splat(0x1.8p23f);
-  return (vi)(v + round) - (vi)round;
+  return (vi)(v + vf_splat(ROUND)) - (vi)vf_splat(ROUND);
 }
 
-/* V of them, which are less than the type of a left operand holds. */
-RST_INLINE void lhs_store(lhs *p, vi q) {
+/* A group of left operands, rounded to nearest, ties to even. What is not a number has no meaning. */
+RST_INLINE void lhs_store(lhs *p, const vf v[VECTORS]) {
+#if defined(__AVX512F__)
+  const __m512i bits =
+      _mm512_castps_si512(v[0] + vf_splat(ROUND + LHS_ZERO)); /* the low ones are the integer */
 #if defined(__AVX512VNNI__)
-  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)q));
-#elif defined(__AVXVNNI__)
-  const __m128i low = _mm256_castsi256_si128((__m256i)q), high = _mm256_extracti128_si256((__m256i)q, 1);
-  const __m128i words = _mm_packus_epi32(low, high);
-  _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(bits));
+#else
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(bits));
+#endif
+#elif defined(__AVX2__)
+  const __m256i words =
+      _mm256_packs_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1])); /* of each half */
+#if defined(__AVXVNNI__)
+  const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  const __m128i ordered = _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0));
+  _mm_storeu_si128((__m128i *)p, _mm_xor_si128(ordered, _mm_set1_epi8((char)LHS_ZERO)));
+#else
+  _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(words, _MM_SHUFFLE(3, 1, 2, 0)));
+#endif
 #else
   typedef lhs lhs_vector __attribute__((vector_size(V * sizeof(lhs))));
-  const lhs_vector narrow = __builtin_convertvector(q, lhs_vector);
-  memcpy(p, &narrow, sizeof narrow);
+  for (size_t i = 0; i < VECTORS; i++) {
+    const lhs_vector narrow = __builtin_convertvector(rounded(v[i]) + LHS_ZERO, lhs_vector);
+    memcpy(p + i * V, &narrow, sizeof narrow);
+  }
 #endif
 }
 
@@ -63,8 +78,13 @@ RST_INLINE void quantize_block(float *x, size_t pitch, size_t pixels, size_t k, 
   }
   for (size_t p = 0; p < pixels; p++, x += pitch) {
     lhs *q = (lhs *)(void *)x;
-    for (size_t c = 0; c < k; c += V) /* only what has been read is written over */
-      lhs_store(q + c, rounded(vf_load(x + c) * vf_load(even + c) * vf_splat(inverse[p])) + LHS_ZERO);
+    for (size_t c = 0; c < k; c += RST_GROUP) { /* only what has been read is written over */
+      vf v[VECTORS];
+      RST_UNROLL
+      for (size_t i = 0; i < VECTORS; i++)
+        v[i] = vf_load(x + c + i * V) * vf_load(even + c + i * V) * vf_splat(inverse[p]);
+      lhs_store(q + c, v);
+    }
     memcpy(q + k, &scale[p], sizeof scale[p]);
   }
 }
