@@ -142,12 +142,18 @@ static void add_chunk(const float *partial, const shape *s, size_t row, window_s
   for (size_t j = 0; j < s->head; j++) w->gram[j] += (double)gram[j], w->k[j] += (double)k[j];
 }
 
+/* Of squares whose sum has overflowed it is not a number, which goes on into the result: divided by infinity,
+ * all would be 0. */
+static double norm(double squares) {
+  return isfinite(squares) ? fmax(sqrt(squares), 1e-12) : (double)NAN;
+}
+
 /* w->gram becomes the row of A. */
 static void softmax_row(const shape *s, double temperature, window_sums *w) {
-  const double q = fmax(sqrt(w->q), 1e-12);
+  const double q = norm(w->q);
   double most = -INFINITY, sum = 0;
   for (size_t j = 0; j < s->head; j++) {
-    w->gram[j] *= temperature / (q * fmax(sqrt(w->k[j]), 1e-12));
+    w->gram[j] *= temperature / (q * norm(w->k[j]));
     most = fmax(most, w->gram[j]);
   }
   for (size_t j = 0; j < s->head; j++) sum += w->gram[j] = exp(w->gram[j] - most);

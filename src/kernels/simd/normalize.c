@@ -71,6 +71,12 @@ RST_INLINE void normalize_pixel(const pixel *p, vf centre, vf factor, size_t pad
     operand_store(p->out + c + i, (later_load(p, c + i) - centre) * factor * vf_load(last + i));
 }
 
+/* Of a variance that has overflowed it is not a number, which goes on into the result: times 0, all would be
+ * 0. */
+RST_INLINE vf inverse_root(vf v) {
+  return vf_fma(v, vf_splat(0), vf_splat(1)) / vf_sqrt(v);
+}
+
 RST_INLINE void normalize_block(const rst_normalize *n, size_t first, size_t pixels, size_t padded,
                                 const float last[RST_GROUP]) {
   const float count = (float)n->channels;
@@ -89,7 +95,7 @@ RST_INLINE void normalize_block(const rst_normalize *n, size_t first, size_t pix
   }
   block_means(lanes, count, scale);
   for (int p = 0; p < BLOCK; p += V)
-    vf_store(scale + p, vf_splat(1) / vf_sqrt(vf_load(scale + p) + vf_splat(EPSILON)));
+    vf_store(scale + p, inverse_root(vf_load(scale + p) + vf_splat(EPSILON)));
   for (size_t p = 0; p < pixels; p++) {
     const pixel it = pixel_at(n, first + p, padded, kept);
     normalize_pixel(&it, vf_splat(n->centred ? mean[p] : 0), vf_splat(scale[p]), padded, last);
