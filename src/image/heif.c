@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "image/image.h"
+#include "image/heif.h"
 
 #ifdef __APPLE__
 #define LIBRARY "libheif.1.dylib"
@@ -131,13 +131,14 @@ static void copy_row(const uint8_t *from, int bits, size_t count, rst_sample sam
 }
 
 /* What is put together from tiles tells its size a second time, in pixels that the library would take memory
- * for: they must not be more than the file says first, or than a tile may have. */
+ * for: they must not be more than the file says first, or than a tile may have. libheif's limit is a size
+ * that is refused. */
 static void limit_size(const library *heif, struct heif_context *context,
                        const struct heif_image_handle *handle) {
   enum { TILE = 1024 };
   const int width = heif->heif_image_handle_get_ispe_width(handle),
             height = heif->heif_image_handle_get_ispe_height(handle), side = width > height ? width : height;
-  heif->heif_context_set_maximum_image_size_limit(context, side > TILE ? side : TILE);
+  heif->heif_context_set_maximum_image_size_limit(context, (side > TILE ? side : TILE) + 1);
 }
 
 static rst_status decode(const library *heif, const rst_source *source,
@@ -185,13 +186,15 @@ rst_status rst_heif_read(const rst_source *source, rst_image *image) {
   const library *heif = &loaded;
   if (!load(&loaded))
     return rst_source_fail(source, "HEIF: " LIBRARY " is not there, or too old; it is needed to read this");
+  rst_status status = rst_heif_check(source);
+  if (status != RST_OK) return status;
   struct heif_context *context = heif->heif_context_alloc();
   struct heif_image_handle *handle = NULL;
   if (context == NULL) return rst_fail_memory(source->err, source->path);
   struct heif_error error =
       heif->heif_context_read_from_memory_without_copy(context, source->data, source->size, NULL);
   if (error.code == heif_error_Ok) error = heif->heif_context_get_primary_image_handle(context, &handle);
-  rst_status status = error.code == heif_error_Ok ? RST_OK : fail_decoding(source, error);
+  status = error.code == heif_error_Ok ? RST_OK : fail_decoding(source, error);
   if (status == RST_OK && rst_source_cancelled(source)) status = rst_source_stopped(source);
   if (status == RST_OK) limit_size(heif, context, handle);
   if (status == RST_OK) status = decode(heif, source, handle, image);

@@ -282,6 +282,30 @@ static void test_avif_of_unknown_colours(void **state) {
   blob_free(&b);
 }
 
+/* One made of tiles, of the sizes at which what is refused begins, and behind them. */
+static void test_heic_of_tiles_has_any_size(void **state) {
+  (void)state;
+  need("heif");
+  static const uint8_t sizes[][4] = {{4, 0, 4, 0}, {4, 76, 3, 132}, {0, 24, 4, 1}};
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    blob b = blob_of_file("tests/data/images/h.heic");
+    size_t at = 0;
+    while (at + 12 < b.size && memcmp(b.data + at, "idat\0\0\0\0", 8) != 0) at++;
+    memcpy(b.data + at + 8, sizes[i], 4);
+    while (at + 16 < b.size && memcmp(b.data + at, "ispe\0\0\0\0\0\0\0\x18", 12) != 0) at++;
+    assert_true(at + 16 < b.size);
+    memcpy(b.data + at + 10, sizes[i], 2);
+    memcpy(b.data + at + 14, sizes[i] + 2, 2);
+    rst_image *image;
+    rst_error err = {.message = ""};
+    if (rst_image_decode("f", b.data, b.size, NULL, &image, &err) != RST_OK) fail_msg("%s", err.message);
+    assert_int_equal(rst_image_width(image), rst_be16(sizes[i]));
+    assert_int_equal(rst_image_height(image), rst_be16(sizes[i] + 2));
+    rst_image_free(image);
+    blob_free(&b);
+  }
+}
+
 /* A picture made of tiles that tells two sizes: 24 x 20 as all pictures do, and 12,544 x 8,960 where the
  * tiles are, which took 8 GB. */
 static void test_heic_of_two_sizes_is_refused(void **state) {
@@ -375,6 +399,7 @@ int main(void) {
       cmocka_unit_test(test_webp_of_cwebp),
       cmocka_unit_test(test_heic_and_avif_are_read),
       cmocka_unit_test(test_avif_of_unknown_colours),
+      cmocka_unit_test(test_heic_of_tiles_has_any_size),
       cmocka_unit_test(test_heic_of_two_sizes_is_refused),
       cmocka_unit_test(test_metadata_survive_where_they_can),
       cmocka_unit_test(test_beginnings_and_damage_are_errors_or_whole_pictures),
