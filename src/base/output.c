@@ -297,11 +297,25 @@ static void synchronise_folder(const char *folder) {
   close(fd);
 }
 
+/* Gives the complete file the target's name, too, unless somebody has it: then, the other one. Where there
+ * are no hard links, the rename has to do. */
+static rst_status take_free_name(rst_output *output, bool *in_place, rst_error *err) {
+  *in_place = linkat(AT_FDCWD, output->temporary, AT_FDCWD, output->target, 0) == 0;
+  if (*in_place) unlink(output->temporary);
+  output->appeared = !*in_place && errno == EEXIST;
+  if (!output->appeared) return RST_OK;
+  rst_free(output->target);
+  output->target = rst_string_copy(output->otherwise);
+  return output->target != NULL ? RST_OK : rst_fail_memory(err, output->path);
+}
+
 static rst_status replace(rst_output *output, rst_error *err) {
   bool in_place = false;
   if (!synchronise(fileno(output->stream)))
     return rst_fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be written", errno);
   rst_status status = output->temporary == NULL ? name_file(output, &in_place, err) : RST_OK;
+  if (status == RST_OK && output->otherwise != NULL && !in_place)
+    status = take_free_name(output, &in_place, err);
   if (status != RST_OK) return status;
   if (!in_place && rename(output->temporary, output->target) != 0)
     return rst_fail_errno(err, RST_ERROR_OUTPUT, output->path, "cannot be replaced", errno);
@@ -327,7 +341,9 @@ static rst_status commit(rst_output *output, rst_error *err) {
 
 rst_status rst_output_commit(rst_output *output, rst_error *err) {
   rst_status status = commit(output, err);
+  const bool appeared = output->appeared;
   rst_output_discard(output);
+  output->appeared = appeared;
   return status;
 }
 

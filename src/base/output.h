@@ -17,7 +17,10 @@ typedef struct rst_output {
   char *folder;    /* of `target`, ending in "/." or "."; NULL: written directly */
   char *temporary; /* beside `target`; NULL: it has no name (yet), or the output is written directly */
   bool existed;    /* there was a file to be replaced */
-  int error;       /* errno of the first write that rst_output_write saw failing */
+  const char *otherwise; /* the caller's: the path to take when a file has appeared at a free `target`
+                            meanwhile, which then is not replaced; NULL: it is */
+  bool appeared;         /* what rst_output_commit has done so */
+  int error;             /* errno of the first write that rst_output_write saw failing */
 } rst_output;
 
 /* The temporary file has the permissions that a plainly created `path` would have (an existing one's are

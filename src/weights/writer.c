@@ -261,6 +261,7 @@ static rst_status write_tensors(tensor_file *file, const char *plain, const char
   const bool taken = access(plain, F_OK) == 0;
   facts->path = taken ? hashed : plain;
   rst_status status = rst_output_open(facts->path, &file->output, err);
+  if (!taken) file->output.otherwise = hashed;
   if (status == RST_OK) status = put_header(file, facts->data_sha256, err);
   if (status == RST_OK) status = put_data(file, err);
   if (status != RST_OK) return status;
@@ -281,6 +282,14 @@ static void tell(const rst_writing *w, const tensor_facts *tensors, const char *
   w->notice(w->caller, line.message);
 }
 
+/* Another one has written tensors of that name meanwhile, which stay: the manifest names these instead. */
+static rst_status name_again(rst_output *manifest, const rst_writing *w, const tensor_facts *facts,
+                             rst_error *err) {
+  rst_output_discard(manifest);
+  rst_status status = rst_output_open(w->manifest_path, manifest, err);
+  return status == RST_OK ? write_manifest(manifest, w, facts, err) : status;
+}
+
 rst_status rst_weights_write(const rst_writing *w, rst_error *err) {
   tensor_file tensors = {0};
   tensor_facts facts = {0};
@@ -298,6 +307,10 @@ rst_status rst_weights_write(const rst_writing *w, rst_error *err) {
    */
   if (status == RST_OK) status = write_manifest(&manifest, w, &facts, err);
   if (status == RST_OK && tensors.output.stream != NULL) status = rst_output_commit(&tensors.output, err);
+  if (status == RST_OK && tensors.output.appeared) {
+    facts.path = hashed;
+    status = name_again(&manifest, w, &facts, err);
+  }
   if (status == RST_OK) status = rst_output_commit(&manifest, err);
   if (status == RST_OK) tell(w, &facts, plain);
   rst_output_discard(&manifest);

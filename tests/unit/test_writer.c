@@ -27,6 +27,7 @@ typedef struct setting {
   const char *odd_tensor;
   size_t odd_element;
   float odd_value;
+  size_t calls;
 } setting;
 
 static int begin(void **state) {
@@ -415,6 +416,39 @@ static void tensors_that_are_there_are_never_overwritten(void **state) {
 }
 
 /* What other files are called makes no difference: a folder, a pipe, a link to nowhere. */
+/* Two that write one model at once: the tensors that another one has written meanwhile stay, and are not this
+ * model's. */
+static bool write_between(void *caller) {
+  setting *s = caller;
+  /* Values are gone through for their hash first, when nothing is written yet. */
+  if (++s->calls == s->model.count + 2) {
+    FILE *f = fopen(s->tensors, "wbx");
+    assert_non_null(f);
+    fputs("another's", f);
+    fclose(f);
+  }
+  return false;
+}
+
+static void tensors_that_appear_meanwhile_are_never_overwritten(void **state) {
+  setting *s = *state;
+  char names[200], text[16] = "";
+  rst_writing w = writing_of(s);
+  w.cancelled = write_between;
+  w.caller = s;
+  assert_written(&w);
+  list_files(s, names);
+  assert_string_equal(names, "w-################.safetensors w.json w.safetensors ");
+  FILE *f = fopen(s->tensors, "rb");
+  assert_non_null(f);
+  assert_int_equal(fread(text, 1, sizeof text, f), 9);
+  fclose(f);
+  assert_string_equal(text, "another's");
+  rst_weights *weights = open_weights(s->manifest);
+  assert_int_equal(rst_weights_verify(weights, NULL), RST_OK);
+  rst_weights_close(weights);
+}
+
 static void names_that_are_taken_by_no_file(void **state) {
   setting *s = *state;
   rst_writing w = writing_of(s);
@@ -531,6 +565,7 @@ int main(void) {
       TEST(an_error_of_the_source_is_passed_on),
       TEST(a_folder_that_is_not_there),
       TEST(tensors_that_are_there_are_never_overwritten),
+      TEST(tensors_that_appear_meanwhile_are_never_overwritten),
       TEST(names_that_are_taken_by_no_file),
       TEST(tensors_of_another_model_are_noticed),
       TEST(a_cancelled_writing_leaves_what_was_there),
