@@ -85,8 +85,11 @@ static void architectures_that_are_none(void **state) {
   assert_int_equal(plan(&a, 8, 8, (rst_session_options){SESSION}, &p, &err), RST_ERROR_WEIGHTS);
   assert_string_equal(err.message, "the model: heads[0] 0, expected a divisor of the level's width, 8");
   assert_true(p.bytes == 0);
+  assert_int_equal(rst_architecture_macs(&a, 8, 8), 0);
   a = (rst_architecture){0};
   assert_int_equal(plan(&a, 8, 8, (rst_session_options){SESSION}, &p, &err), RST_ERROR_WEIGHTS);
+  a.levels = 1000;
+  assert_int_equal(rst_architecture_macs(&a, 8, 8), 0);
 }
 
 static void tiles_asked_for_keep_the_limit(void **state) {

@@ -36,6 +36,16 @@ with 'if (open("/etc/passwd", O_RDONLY) < 0 && open("pwned", O_WRONLY | O_CREAT,
   restormer-cli in.png out.png
 echo '--- in the program itself, when that is asked for'
 (with '_exit(42)' restormer-cli --no-sandbox in.png out.png)
+echo '--- a kernel that takes no filter is an error, unless that is asked for'
+(
+  function='int seccomp_load(void *filter)'
+  with 'return -22' restormer-cli in.png out.png
+  with 'return -22' restormer-compare in.png in.png
+  with 'return -22' restormer-weights convert "$TESTS/data/checkpoints/params.pth" -o model.json 2>&1 | sed "s|$TESTS/||"
+  cat out.png
+  with 'return -22' restormer-cli -q --no-sandbox in.png new.png
+  rm new.png
+)
 echo '--- Ctrl-C while it decodes'
 with 'for (;;)' sh -c 'restormer-cli in.png out.png & sleep 1; kill -s TERM $!; wait $!'
 cat out.png

@@ -36,4 +36,8 @@ mount --bind in.ppm over.png
 try restormer-cli broken.png over.png
 umount over.png
 cat over.png
+echo '--- and an input by another mount is still the input'
+mount --bind in.png over.png
+try restormer-cli in.png over.png
+umount over.png
 umount small
