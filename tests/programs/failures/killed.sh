@@ -19,6 +19,23 @@ while [ $n -lt 40 ]; do
   fi
 done 2>/dev/null
 
+echo '--- a model of two files: the old or the new one'
+"$make_model" --dim 4 --blocks 1 a.json
+"$make_model" --dim 4 --blocks 1 --seed 9 b.json
+mkdir models
+restormer-weights convert a.safetensors -o models/w.json
+n=0
+while [ $n -lt 40 ]; do
+  n=$((n + 1))
+  case $((n % 2)) in 0) new=a ;; *) new=b ;; esac
+  case $((n % 4)) in 0) signal=TERM ;; *) signal=KILL ;; esac
+  restormer-weights convert $new.safetensors -o models/w.json 2>>said &
+  sleep "0.00$((n % 10))"
+  kill -s $signal $! 2>/dev/null
+  wait $! 2>/dev/null
+  restormer-weights verify models/w.json >verified || echo "killed in round $n: no whole model"
+done 2>>said
+
 echo '--- what is left of killed runs goes with a later one that replaces its output'
 for name in .restormer-0123456789abcdef .restormer-fedcba9876543210; do
   echo half >place/$name
