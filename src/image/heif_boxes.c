@@ -157,7 +157,7 @@ static rst_status read_items(file *f) {
   if (most > MOST_ITEMS)
     return rst_source_fail(f->source, "HEIF: %llu items, expected at most %d", (unsigned long long)most,
                            MOST_ITEMS);
-  f->items = rst_alloc_zeroed(most, sizeof *f->items);
+  f->items = rst_alloc_zeroed((size_t)most, sizeof *f->items);
   if (f->items == NULL) return rst_fail_memory(f->source->err, f->source->path);
   while (f->count < most && next_box(&list, &type, &box)) {
     const uint64_t entry = take(&box, 1);
@@ -318,8 +318,9 @@ static rst_status read_streams(file *f) {
   if (status == RST_OK) status = find(f, f->meta, TYPE('i', 'l', 'o', 'c'), true, &form.version, &list);
   if (status != RST_OK) return status;
   const uint64_t sizes = take(&list, 2);
-  form.offset = sizes >> 12 & 15, form.length = sizes >> 8 & 15, form.base = sizes >> 4 & 15;
-  form.index = form.version > 0 ? sizes & 15 : 0;
+  form.offset = (size_t)(sizes >> 12 & 15), form.length = (size_t)(sizes >> 8 & 15);
+  form.base = (size_t)(sizes >> 4 & 15);
+  form.index = form.version > 0 ? (size_t)(sizes & 15) : 0;
   if (form.offset > 8 || form.length > 8 || form.base > 8 || form.index > 8)
     return damaged(f, "numbers of more than 8 bytes");
   for (uint64_t n = take(&list, form.version < 2 ? 2 : 4); n > 0 && !list.ended && status == RST_OK; n--) {
