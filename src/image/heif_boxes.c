@@ -63,9 +63,7 @@ static uint64_t take(span *s, size_t bytes) {
     s->size = 0;
     return 0;
   }
-  for (size_t i = 0; i < bytes; i++) value = value << 8 | s->at[i];
-  s->at += bytes;
-  s->size -= bytes;
+  for (; bytes > 0; bytes--, s->size--) value = value << 8 | *s->at++;
   return value;
 }
 
@@ -73,10 +71,11 @@ static span take_span(span *s, size_t bytes) {
   span part = {.at = s->at, .size = bytes};
   if (bytes > s->size) {
     s->ended = true;
-    part.size = bytes = s->size;
+    part.size = s->size;
   }
-  s->at += bytes;
-  s->size -= bytes;
+  if (part.size == 0) return (span){0};
+  s->at += part.size;
+  s->size -= part.size;
   return part;
 }
 
@@ -281,7 +280,7 @@ static span take_extent(const file *f, span *list, const number_form *form, uint
   take(list, form->index);
   uint64_t offset = take(list, form->offset), length = take(list, form->length);
   const span in = method == 1 ? f->data : (span){.at = f->source->data, .size = f->source->size};
-  if (__builtin_add_overflow(offset, base, &offset) || offset > in.size || list->ended) return (span){0};
+  if (__builtin_add_overflow(offset, base, &offset) || offset >= in.size || list->ended) return (span){0};
   if (length == 0 || length > in.size - offset) length = in.size - offset;
   return (span){.at = in.at + offset, .size = (size_t)length};
 }
