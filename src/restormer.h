@@ -441,7 +441,7 @@ typedef struct rst_plan {
   uint64_t weight_bytes; /* packed weights */
   uint64_t
       working_bytes;    /* maps and buffers at their peak; in tiled runs, float pictures of the result, too */
-  uint64_t bytes;       /* both */
+  uint64_t bytes;       /* both; int8: or what the model's making takes, where that is more */
   size_t tile, overlap; /* tile == 0: the whole picture at once */
   size_t tiles;         /* number of them, 1 for the whole picture */
 } rst_plan;

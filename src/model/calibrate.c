@@ -30,37 +30,62 @@ static rst_pixels pixels_of(float *samples, int channels) {
   return (rst_pixels){samples, RST_SAMPLE_F32, SIDE, SIDE, channels, SIDE * c, c, 1};
 }
 
+/* The network's run, and where its pictures and buffers stand: counted first, then taken. */
+typedef struct calibration {
+  rst_session_options options; /* which the run refers to */
+  rst_run run;
+  rst_place place;
+  float *from, *to;
+} calibration;
+
+static rst_status plan(calibration *c, const rst_model *m, int threads, rst_error *err) {
+  rst_session_options_init(&c->options);
+  c->options.threads = threads;
+  return rst_network_plan(&c->run, m, SIDE, SIDE, &c->options, err);
+}
+
+static size_t take(calibration *c, uint8_t *memory) {
+  const rst_architecture *a = &c->run.model->architecture;
+  c->place = (rst_place){.base = memory};
+  c->from = rst_place_take(&c->place, sizeof(float) * SIDE * SIDE * (size_t)a->in_channels);
+  c->to = rst_place_take(&c->place, sizeof(float) * SIDE * SIDE * (size_t)a->out_channels);
+  rst_network_take(&c->run, &c->place);
+  return c->place.used;
+}
+
+static void run(calibration *c, rst_pool *pool) {
+  const rst_architecture *a = &c->run.model->architecture;
+  const rst_pixels input = pixels_of(c->from, a->in_channels), output = pixels_of(c->to, a->out_channels);
+  paint(c->from, (size_t)a->in_channels);
+  /* Weights with which this overflows may do without on other pictures. */
+  (void)rst_network_run(&c->run, pool, &input, &output, 0, 1, NULL);
+}
+
 rst_status rst_model_calibrate(const rst_model *m, rst_pool *pool, int threads, rst_budget *budget,
                                rst_error *err) {
-  const int in = m->architecture.in_channels, out = m->architecture.out_channels;
-  rst_session_options options;
-  rst_session_options_init(&options);
-  options.threads = threads;
-  rst_run run;
-  rst_status status = rst_network_plan(&run, m, SIDE, SIDE, &options, err);
-  rst_place place = {0};
-  uint8_t *memory = NULL;
-  size_t bytes = 0;
-  for (int real = 0; real < 2 && status == RST_OK; real++) { /* first counted, then taken */
-    place = (rst_place){.base = memory};
-    float *from = rst_place_take(&place, sizeof(float) * SIDE * SIDE * (size_t)in);
-    float *to = rst_place_take(&place, sizeof(float) * SIDE * SIDE * (size_t)out);
-    rst_network_take(&run, &place);
-    if (real) {
-      const rst_pixels input = pixels_of(from, in), output = pixels_of(to, out);
-      paint(from, (size_t)in);
-      /* Weights with which this overflows may do without on other pictures. */
-      (void)rst_network_run(&run, pool, &input, &output, 0, 1, NULL);
-      break;
-    }
-    bytes = place.used;
-    status = rst_budget_claim(budget, bytes, "calibration", err);
-    if (status != RST_OK) bytes = 0;
-    if (status == RST_OK && (memory = rst_pages_alloc(bytes)) == NULL)
+  calibration c;
+  rst_status status = plan(&c, m, threads, err);
+  const size_t bytes = status == RST_OK ? take(&c, NULL) : 0;
+  if (status == RST_OK) status = rst_budget_claim(budget, bytes, "calibration", err);
+  if (status == RST_OK) {
+    uint8_t *memory = rst_pages_alloc(bytes);
+    if (memory == NULL) {
       status = rst_fail_memory(err, "calibration");
+    } else {
+      take(&c, memory);
+      run(&c, pool);
+      rst_pages_free(memory, bytes);
+    }
+    rst_budget_give(budget, bytes);
   }
-  rst_pages_free(memory, bytes);
-  rst_budget_give(budget, bytes);
-  rst_network_free(&run);
+  rst_network_free(&c.run);
+  return status;
+}
+
+rst_status rst_model_plan_calibration(const rst_model *m, int threads, uint64_t *bytes, rst_error *err) {
+  calibration c;
+  const rst_status status = plan(&c, m, threads, err);
+  *bytes = status == RST_OK ? take(&c, NULL) : 0;
+  rst_network_free(&c.run);
   return status;
 }

@@ -71,6 +71,8 @@ rst_status rst_model_outline(const rst_architecture *architecture, const rst_mod
   const rst_kernels *bf16 = rst_kernels_for(options->isa, RST_PRECISION_BF16);
   m->plain = kernels->quantize == NULL ? kernels : bf16->pairs ? bf16 : m->exact;
   rst_status status = list_parts(m, err);
+  if (status == RST_OK && kernels->quantize != NULL)
+    status = rst_model_plan_calibration(m, options->threads, &m->calibration, err);
   if (status != RST_OK)
     rst_model_free(m);
   else

@@ -12,6 +12,7 @@ struct rst_model {
                                convolutions around the blocks, and of Gram matrices */
   const rst_kernels *exact; /* float32 table of the same instruction set */
   bool calibrated;          /* int8: the parts' evenings have seen what they are made from */
+  uint64_t calibration;     /* bytes that it takes, before any run; 0 where there is none */
   rst_part *parts;          /* in the order that they run */
   size_t part_count;
   uint8_t *packed; /* what the parts' `packed` point into */

@@ -65,7 +65,8 @@ static rst_status plan_of(const rst_model *m, size_t width, size_t height, const
   rst_run run;
   const rst_status status = rst_network_plan(&run, m, width, height, o, err);
   p->working_bytes = add_bytes(place.used, rst_network_bytes(&run));
-  p->bytes = add_bytes(p->weight_bytes, p->working_bytes);
+  p->bytes =
+      add_bytes(p->weight_bytes, p->working_bytes > m->calibration ? p->working_bytes : m->calibration);
   rst_network_free(&run);
   return status;
 }

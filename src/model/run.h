@@ -112,6 +112,8 @@ rst_status rst_network_run(rst_run *run, rst_pool *pool, const rst_pixels *input
  * afterwards; the pool has so many threads. RST_ERROR_MEMORY. */
 rst_status rst_model_calibrate(const rst_model *model, rst_pool *pool, int threads, rst_budget *budget,
                                rst_error *err);
+/* What that takes, for a while. */
+rst_status rst_model_plan_calibration(const rst_model *model, int threads, uint64_t *bytes, rst_error *err);
 
 /* pixels.c: whether the pictures fit the model and each other; and whether their samples may lie where they
  * do. */

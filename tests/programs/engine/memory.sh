@@ -15,7 +15,6 @@ photo=$DATA/$(cd "$DATA" && ls *.png | head -n 1)
 cp "$pictures/pixel.png" pixel.png
 { echo P6 800 500 255; head -c 1200000 /dev/zero; } >black.ppm
 cp black.ppm right.ppm
-{ echo P6 64 64 255; head -c 12288 /dev/zero; } >square.ppm # what int8 is calibrated with is as large: less is never used
 
 # measure MODEL PICTURE OPTIONS...
 measure() {
@@ -37,8 +36,7 @@ for precision in float32 bf16 int8; do
   done
   measure wide "$photo" -t 2 --precision $precision
   measure flat "$photo" -t 2 --precision $precision
-  case $precision in int8) small=square.ppm ;; *) small=pixel.png ;; esac
-  measure full $small -t 2 --precision $precision
+  measure full pixel.png -t 2 --precision $precision
   measure prompts "$photo" -t 2 --precision $precision
 done
 measure wide "$photo" -t 2 --tile 128 --overlap 32
