@@ -55,7 +55,7 @@ def panels(results):
         sizes.setdefault((row["width"], row["height"]), []).append(row)
     for (width, height), rows in sizes.items():
         threads = max(r["threads"] for r in rows)
-        main = [r for r in rows if not r["ours"] or (r["isa"], r["threads"]) == (best, threads)]
+        main = [r for r in rows if not r["ours"] or (r["isa"], r["threads"], r["busy"]) == (best, threads, False)]
         yield f"{width} × {height}", main or rows
         rest = [r for r in rows if r not in main]
         if main and rest:
@@ -79,11 +79,11 @@ def draw(results):
 
 def read_table(page):
     """The results that README's table tells."""
-    row = re.compile(r"\| (\d+) x (\d+) \| ([^|]*) \| (float32|bf16|int8) \| ([\d.]+) \| (\d+) % \| ([\d,]+) MB \|")
+    row = re.compile(r"\| (\d+) x (\d+) \| ([^|]*) \| (float32|bf16|int8) \| ([\d.]+) \| (?:(\d+) % )?\| ([\d,]+) MB \|")
     machine = re.search(r"two cores of an (.*?) virtual machine \((.*?): float32\s+peak (\d+) GFLOP/s", page)
     rows = [{"width": int(w), "height": int(h), "name": name, "ours": name == "restormer-cli", "isa": "", "threads": 2,
              "precision": "f32" if precision == "float32" else precision, "seconds": float(seconds),
-             "share_of_peak": int(share) / 100, "peak_bytes": int(megabytes.replace(",", "")) * 1e6}
+             "busy": False, "share_of_peak": int(share) / 100 if share else None, "peak_bytes": int(megabytes.replace(",", "")) * 1e6}
             for w, h, name, precision, seconds, share, megabytes in row.findall(page)]
     return {"machine": {"processor": f"{machine[1]} ({machine[2]})", "cores": 2}, "rows": rows,
             "peak": {"isa": "", "threads": {"2": {"": {"f32": int(machine[3]) * 1e9}}}}}

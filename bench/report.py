@@ -55,7 +55,7 @@ def results(build, manifest, timed, peak):
         flops.setdefault(s.size, flop(build, manifest, s.size))
         seconds = statistics.median(s.runs)
         row = {"name": s.name, "ours": s.ours, "width": s.size[0], "height": s.size[1], "precision": s.precision,
-               "isa": s.isa, "threads": s.threads, "seconds": seconds, "runs": s.runs,
+               "isa": s.isa, "threads": s.threads, "busy": s.busy, "seconds": seconds, "runs": s.runs,
                "flop_per_second": flops[s.size] / seconds, "share_of_peak": None, "peak_bytes": s.peak_bytes,
                "max_difference": None, "psnr": None}
         most = peak_of(s, peak)

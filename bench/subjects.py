@@ -1,9 +1,23 @@
 """What is timed: one way to restore a picture of one size, ours as a whole process, a peer as a warm one."""
+import contextlib
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Callable, List
+
+
+@contextlib.contextmanager
+def other_work(processes):
+    """That many processes, which compute without end."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 @dataclass
@@ -16,13 +30,15 @@ class Subject:
     precision: str = ""
     isa: str = ""
     threads: int = 0
+    busy: bool = False      # timed while other processes compute on as many cores
     output: str = ""        # the PFM that a run leaves behind
     rounds: int = 1
     runs: List[float] = field(default_factory=list)
     peak_bytes: int = 0
 
     def run(self):
-        seconds, peak = self.once()
+        with other_work(self.threads if self.busy else 0):
+            seconds, peak = self.once()
         self.runs.append(seconds)
         self.peak_bytes = max(self.peak_bytes, peak or 0)
 
@@ -39,12 +55,12 @@ def whole_process(command):
     return seconds, usage.ru_maxrss * 1024
 
 
-def ours(build, manifest, picture, size, precision, isa, threads, folder):
+def ours(build, manifest, picture, size, precision, isa, threads, busy, folder):
     output = os.path.join(folder, f"ours-{precision}-{isa}-{threads}-{size[0]}x{size[1]}.pfm")
     command = [os.path.join(build, "restormer-cli"), "--quiet", "--weights", manifest, "--precision", precision,
                "--isa", isa, "--threads", str(threads), picture, output]
-    return Subject(name="restormer-cli", size=size, once=lambda: whole_process(command), ours=True, precision=precision,
-                   isa=isa, threads=threads, output=output)
+    return Subject(name="restormer-cli" + ", busy" * busy, size=size, once=lambda: whole_process(command), ours=True,
+                   precision=precision, isa=isa, threads=threads, busy=busy, output=output)
 
 
 class Peer:
