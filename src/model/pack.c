@@ -88,6 +88,10 @@ rst_evening *rst_pack_evening(rst_packer *p, size_t inputs) {
   return e;
 }
 
+static inline float larger(float a, float b) {
+  return a > b ? a : b;
+}
+
 /* *largest = max(*largest, size), from several threads. */
 // NOLINTNEXTLINE(readability-non-const-parameter): the builtin writes
 static void note(float *largest, float size) {
@@ -98,29 +102,39 @@ static void note(float *largest, float size) {
   }
 }
 
-void rst_evening_weights(rst_evening *e, float (*rows)[RST_GROUP], size_t k) {
+static void note_weights(rst_evening *e, float (*rows)[RST_GROUP], size_t k) {
   for (size_t i = 0; i < k; i++) {
     float largest = 0;
-    for (size_t c = 0; c < RST_GROUP; c++) {
-      const float size = fabsf(rows[i][c]);
-      if (size > largest) largest = size;
-      if (!e->open) rows[i][c] /= e->values[i];
-    }
-    if (e->open) note(&e->values[2 * e->k + i], largest);
+    for (size_t c = 0; c < RST_GROUP; c++) largest = larger(fabsf(rows[i][c]), largest);
+    note(&e->values[2 * e->k + i], largest);
+  }
+}
+
+/* 16 channels at a time, so that the pixels pass by once for each. */
+static void note_operands(rst_evening *e, const float *a, size_t a_pitch, size_t pixels) {
+  for (size_t i = 0; i < e->k; i += RST_GROUP) {
+    float largest[RST_GROUP] = {0};
+    for (size_t p = 0; p < pixels; p++)
+      for (size_t c = 0; c < RST_GROUP; c++) largest[c] = larger(fabsf(a[p * a_pitch + i + c]), largest[c]);
+    for (size_t c = 0; c < RST_GROUP; c++) note(&e->values[e->k + i + c], largest[c]);
+  }
+}
+
+void rst_evening_weights(rst_evening *e, float (*rows)[RST_GROUP], size_t k) {
+  if (e->open) {
+    note_weights(e, rows, k);
+    return;
+  }
+  for (size_t i = 0; i < k; i++) {
+    const float inverse = 1 / e->values[i];
+    for (size_t c = 0; c < RST_GROUP; c++) rows[i][c] *= inverse;
   }
 }
 
 void rst_linear_prepare(const rst_linear *linear, void *a, size_t a_pitch, size_t pixels) {
   rst_evening *e = linear->evening;
   if (e == NULL) return;
-  for (size_t i = 0; e->open && i < e->k; i++) {
-    float largest = 0;
-    for (size_t p = 0; p < pixels; p++) {
-      const float size = fabsf(((const float *)a)[p * a_pitch + i]);
-      if (size > largest) largest = size;
-    }
-    note(&e->values[e->k + i], largest);
-  }
+  if (e->open) note_operands(e, a, a_pitch, pixels);
   linear->kernels->quantize(a, a_pitch, pixels, e->k, e->values);
 }
 
