@@ -6,7 +6,7 @@
 
 /* The tensor `prefix`.`suffix`; free it. */
 static double *fetch(const oracle_model *model, const char *prefix, const char *suffix, size_t elements) {
-  char name[128];
+  char name[192];
   snprintf(name, sizeof name, "%s.%s", prefix, suffix);
   double *values = oracle_alloc(elements);
   model->fetch(model->user, name, elements, values);
