@@ -156,9 +156,10 @@ static rst_status read_items(file *f) {
   if (most > MOST_ITEMS)
     return rst_source_fail(f->source, "HEIF: %llu items, expected at most %d", (unsigned long long)most,
                            MOST_ITEMS);
-  f->items = rst_alloc_zeroed((size_t)most, sizeof *f->items);
+  const size_t room = rst_min((size_t)most, list.size / HEADER); /* boxes that there can be */
+  f->items = rst_alloc_zeroed(room, sizeof *f->items);
   if (f->items == NULL) return rst_fail_memory(f->source->err, f->source->path);
-  while (f->count < most && next_box(&list, &type, &box)) {
+  while (f->count < room && next_box(&list, &type, &box)) {
     const uint64_t entry = take(&box, 1);
     take(&box, 3);
     if (entry < 2) continue; /* without a type */
