@@ -10,9 +10,10 @@
 enum {
   HEADER = 8, /* bytes of a box: its size and type */
   MOST_ITEMS = 1 << 14,
-  MOST_AUXILIARY = 1 << 10, /* references */
-  MOST_DEPTH = 8,           /* of pictures made of pictures */
-  LEAST_PIXELS = 1 << 12,   /* that a picture counts as */
+  MOST_REFERENCES = 1 << 12, /* between items, and in references to what a picture belongs to */
+  MOST_EXTENTS = 1 << 15,    /* pieces that the bytes of all items come in */
+  MOST_DEPTH = 8,            /* of pictures made of pictures */
+  LEAST_PIXELS = 1 << 12,    /* that a picture counts as */
   TIMES = 16, /* as many pixels as the picture has may be decoded for it: alpha, what tiles have too much,
                  sizes that an AV1 stream leaves open; */
   FREE_PIXELS = 1 << 22, /* and these */
@@ -48,8 +49,8 @@ typedef struct file {
   property *properties;
   size_t count, property_count;
   span references;
-  size_t id_bytes; /* of identifiers in them */
-  uint64_t shared; /* bytes of items so far */
+  size_t id_bytes;          /* of identifiers in them */
+  uint64_t shared, extents; /* bytes of items so far, and pieces that they come in */
 } file;
 
 #define TYPE(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
@@ -289,20 +290,24 @@ static span take_extent(const file *f, span *list, const number_form *form, uint
 /* Puts the pieces together where there are several. */
 static rst_status read_stream(file *f, item *i, span *list, const number_form *form, uint64_t method,
                               uint64_t base, uint64_t extents) {
+  if (i == NULL || !is_coded(i)) {
+    take_span(list, (size_t)extents * (form->index + form->offset + form->length));
+    return RST_OK;
+  }
+  f->extents += extents;
+  if (f->extents > MOST_EXTENTS) return damaged(f, "its items are in too many pieces");
   span copy = *list;
   size_t size = 0;
   for (uint64_t n = 0; n < extents && !copy.ended; n++)
     if (!rst_add(size, take_extent(f, &copy, form, method, base).size, &size)) size = SIZE_MAX;
-  const bool coded = i != NULL && is_coded(i);
-  if (coded &&
-      (__builtin_add_overflow(f->shared, size, &f->shared) || f->shared / MOST_SHARING > f->source->size))
+  if (__builtin_add_overflow(f->shared, size, &f->shared) || f->shared / MOST_SHARING > f->source->size)
     return damaged(f, "its items have more bytes than the file");
-  uint8_t *data = coded && extents > 1 ? rst_alloc(size, 1) : NULL;
-  if (coded && extents > 1 && data == NULL) return rst_fail_memory(f->source->err, f->source->path);
+  uint8_t *data = extents > 1 ? rst_alloc(size, 1) : NULL;
+  if (extents > 1 && data == NULL) return rst_fail_memory(f->source->err, f->source->path);
   size_t at = 0;
   for (uint64_t n = 0; n < extents && !list->ended; n++) {
     const span part = take_extent(f, list, form, method, base);
-    if (coded && extents == 1) note_stream(i, part.at, part.size);
+    if (extents == 1) note_stream(i, part.at, part.size);
     if (data != NULL && part.size > 0) memcpy(data + at, part.at, part.size);
     at += part.size;
   }
@@ -352,15 +357,15 @@ static rst_status read_references(file *f) {
   span to;
   uint64_t version = 0, from;
   uint32_t type;
-  size_t auxiliary = 0;
+  size_t count = 0;
   rst_status status = find(f, f->meta, TYPE('i', 'r', 'e', 'f'), true, &version, &f->references);
   if (status != RST_OK) return status;
   f->id_bytes = version == 0 ? 2 : 4;
   span list = f->references;
   while (next_reference(f, &list, &type, &from, &to)) {
     item *i = item_of(f, from);
-    if (type == TYPE('a', 'u', 'x', 'l') && ++auxiliary > MOST_AUXILIARY)
-      return damaged(f, "too many pictures that belong to others");
+    count += type == TYPE('a', 'u', 'x', 'l') ? 1 + to.size / f->id_bytes : 1;
+    if (count > MOST_REFERENCES) return damaged(f, "too many references");
     if (type != TYPE('d', 'i', 'm', 'g') || i == NULL) continue;
     if (i->parts.size > 0) return damaged(f, "an item is made of parts twice");
     i->parts = to;

@@ -166,6 +166,18 @@ static void test_size_in_the_stream(void **state) {
   blob_free(&b);
 }
 
+/* Pieces whose places and sizes take no bytes in the file: there can be any number of them. */
+static void test_pieces_and_bytes_of_items_are_bounded(void **state) {
+  (void)state;
+  blob b = blob_of_file(HEIC);
+  uint8_t *places = b.data + place_of(&b, "iloc", 4, 0) + 4;
+  memcpy(places, "\1\0\0\0\0\0\0\1\0\1\0\0\0\0\xff\xff", 16);
+  expect_refused(&b, "f: HEIF: damaged: its items are in too many pieces");
+  places[14] = 0; /* 255 */
+  expect_refused(&b, "f: HEIF: damaged: its items have more bytes than the file");
+  blob_free(&b);
+}
+
 /* ---- Damage ---------------------------------------------------------------------------------- */
 
 /* Any byte of the boxes, and any end: an answer, and nothing read beyond them. */
@@ -213,6 +225,7 @@ int main(void) {
       cmocka_unit_test(test_sizes_of_streams),
       cmocka_unit_test(test_size_in_the_configuration),
       cmocka_unit_test(test_size_in_the_stream),
+      cmocka_unit_test(test_pieces_and_bytes_of_items_are_bounded),
       cmocka_unit_test(test_damage_is_an_answer),
       cmocka_unit_test(test_every_failed_allocation_is_out_of_memory),
   };
