@@ -23,6 +23,7 @@
   X(heif_context_free)                                \
   X(heif_context_get_primary_image_handle)            \
   X(heif_context_read_from_memory_without_copy)       \
+  X(heif_context_set_max_decoding_threads)            \
   X(heif_context_set_maximum_image_size_limit)        \
   X(heif_decode_image)                                \
   X(heif_image_get_height)                            \
@@ -191,6 +192,9 @@ rst_status rst_heif_read(const rst_source *source, rst_image *image) {
   struct heif_context *context = heif->heif_context_alloc();
   struct heif_image_handle *handle = NULL;
   if (context == NULL) return rst_fail_memory(source->err, source->path);
+  /* Tiles one after the other: each of several at once takes threads of its own, and where the helper's
+   * memory is too little for those, libde265 waits for them all the same. */
+  heif->heif_context_set_max_decoding_threads(context, 0);
   struct heif_error error =
       heif->heif_context_read_from_memory_without_copy(context, source->data, source->size, NULL);
   if (error.code == heif_error_Ok) error = heif->heif_context_get_primary_image_handle(context, &handle);

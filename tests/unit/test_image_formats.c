@@ -306,6 +306,38 @@ static void test_heic_of_tiles_has_any_size(void **state) {
   }
 }
 
+static void grow_box(blob *b, const char *type, size_t more) {
+  size_t at = 0;
+  while (at + 4 < b->size && memcmp(b->data + at, type, 4) != 0) at++;
+  rst_put_be32(b->data + at - 4, rst_be32(b->data + at - 4) + (uint32_t)more);
+}
+
+/* One of 15 x 12 tiles, in a helper that has no memory for many threads: libde265 would wait for them. */
+static void test_heic_of_many_tiles_takes_few_threads(void **state) {
+  (void)state;
+  need("heif");
+  enum { ROWS = 15, COLUMNS = 12, TILES = ROWS * COLUMNS, MORE = 2 * (TILES - 1), END = 457, PLACE = 125 };
+  blob b = blob_of_file("tests/data/images/h.heic"), tiles = {0};
+  static const char *const boxes[] = {"meta", "iref", "dimg"};
+  for (size_t i = 0; i < 3; i++) grow_box(&b, boxes[i], MORE);
+  b.data[END - 3] = TILES;
+  rst_put_be32(b.data + PLACE, rst_be32(b.data + PLACE) + MORE);
+  memcpy(b.data + 95, "\0\0\xe\xb\3\0\3\xc0", 8); /* the grid: rows and columns less 1, 768 x 960 */
+  blob_put(&tiles, b.data, END);
+  for (int i = 1; i < TILES; i++) blob_put(&tiles, "\0\1", 2);
+  blob_put(&tiles, b.data + END, b.size - END);
+  rst_image *image;
+  rst_error err = {.message = ""};
+  rst_image_read_options options;
+  rst_image_read_options_init(&options);
+  options.sandbox = true, options.max_memory = 64 << 20;
+  if (rst_image_decode("f", tiles.data, tiles.size, &options, &image, &err) != RST_OK)
+    fail_msg("%s", err.message);
+  rst_image_free(image);
+  blob_free(&tiles);
+  blob_free(&b);
+}
+
 /* A picture made of tiles that tells two sizes: 24 x 20 as all pictures do, and 12,544 x 8,960 where the
  * tiles are, which took 8 GB. */
 static void test_heic_of_two_sizes_is_refused(void **state) {
@@ -400,6 +432,7 @@ int main(void) {
       cmocka_unit_test(test_heic_and_avif_are_read),
       cmocka_unit_test(test_avif_of_unknown_colours),
       cmocka_unit_test(test_heic_of_tiles_has_any_size),
+      cmocka_unit_test(test_heic_of_many_tiles_takes_few_threads),
       cmocka_unit_test(test_heic_of_two_sizes_is_refused),
       cmocka_unit_test(test_metadata_survive_where_they_can),
       cmocka_unit_test(test_beginnings_and_damage_are_errors_or_whole_pictures),
