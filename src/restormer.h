@@ -393,7 +393,8 @@ rst_isa rst_isa_best(void);
 typedef enum rst_precision {
   RST_PRECISION_F32,  /* exact */
   RST_PRECISION_BF16, /* bf16 operands, float32 sums */
-  RST_PRECISION_INT8, /* int8 operands and int32 sums in the blocks' 1x1 products; features in bf16 */
+  RST_PRECISION_INT8, /* int8 operands and int32 sums in the blocks' 1x1 products, and between levels where
+                         bf16 has no dot products; features in bf16 */
   RST_PRECISION_COUNT
 } rst_precision;
 
