@@ -46,7 +46,8 @@ static rst_status plan(calibration *c, const rst_model *m, int threads, rst_erro
 
 static size_t take(calibration *c, uint8_t *memory) {
   const rst_architecture *a = &c->run.model->architecture;
-  c->place = (rst_place){.base = memory};
+  c->place = (rst_place){0};
+  c->place.base = memory;
   c->from = rst_place_take(&c->place, sizeof(float) * SIDE * SIDE * (size_t)a->in_channels);
   c->to = rst_place_take(&c->place, sizeof(float) * SIDE * SIDE * (size_t)a->out_channels);
   rst_network_take(&c->run, &c->place);

@@ -187,9 +187,9 @@ void RST_KERNEL(pack)(const float *rows, size_t k, void *w);
 void RST_KERNEL(quantize)(float *x, size_t pitch, size_t pixels, size_t k, const float *even);
 void RST_KERNEL(gemm)(const rst_gemm *g);
 void RST_KERNEL(normalize)(const rst_normalize *n);
-void RST_KERNEL(dwconv_operand)(const rst_dwconv *d, void *out, size_t pitch);
-void RST_KERNEL(dwconv_gram)(const rst_dwconv *d, void *out, size_t pitch, float *squares);
-void RST_KERNEL(dwconv_gate)(const rst_dwconv *d, void *out, size_t pitch);
+void RST_KERNEL(dwconv_operand)(const rst_dwconv *conv, void *out, size_t pitch);
+void RST_KERNEL(dwconv_gram)(const rst_dwconv *conv, void *out, size_t pitch, float *squares);
+void RST_KERNEL(dwconv_gate)(const rst_dwconv *conv, void *out, size_t pitch);
 void RST_KERNEL(gram)(const rst_gram *g);
 void RST_KERNEL(store)(void *map, size_t map_pitch, const float *values, size_t pitch, size_t n,
                        size_t channels);
