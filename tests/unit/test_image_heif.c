@@ -92,6 +92,86 @@ static void test_other_coders_are_refused(void **state) {
   blob_free(&b);
 }
 
+/* ---- Bounds ---------------------------------------------------------------------------------- */
+
+/* Ends a box that began at `begin`, with room for its size. */
+static void end_box(blob *b, size_t begin) {
+  rst_put_be32(b->data + begin, (uint32_t)(b->size - begin));
+}
+
+static size_t begin_box(blob *b, const char *type) {
+  const size_t begin = b->size;
+  blob_be32(b, 0);
+  blob_text(b, type);
+  return begin;
+}
+
+static size_t begin_full_box(blob *b, const char *type, uint32_t version) {
+  const size_t begin = begin_box(b, type);
+  blob_be32(b, version << 24);
+  return begin;
+}
+
+static void put_reference(blob *b, const char *type, unsigned from, unsigned to) {
+  const size_t box = begin_box(b, type);
+  blob_be16(b, from);
+  blob_be16(b, 1);
+  blob_be16(b, to);
+  end_box(b, box);
+}
+
+/* Items 1, which is the picture, to `items`, each the same as what it is made of. */
+static void put_identities(blob *b, unsigned items) {
+  size_t box = begin_full_box(b, "pitm", 0);
+  blob_be16(b, 1);
+  end_box(b, box);
+  box = begin_full_box(b, "iinf", 0);
+  blob_be16(b, items);
+  for (unsigned i = 1; i <= items; i++) {
+    const size_t entry = begin_full_box(b, "infe", 2);
+    blob_be16(b, i);
+    blob_be16(b, 0);
+    blob_text(b, "iden");
+    blob_u8(b, 0);
+    end_box(b, entry);
+  }
+  end_box(b, box);
+}
+
+/* A chain of identities, and item 2 as the alpha of one that is not there, so many times. */
+static blob references(unsigned items, unsigned alphas) {
+  blob b = {0};
+  const size_t meta = begin_full_box(&b, "meta", 0);
+  put_identities(&b, items);
+  const size_t box = begin_full_box(&b, "iref", 0);
+  for (unsigned i = 1; i < items; i++) put_reference(&b, "dimg", i, i + 1);
+  for (unsigned i = 0; i < alphas; i++) put_reference(&b, "auxl", 2, items + 1);
+  end_box(&b, box);
+  end_box(&b, meta);
+  return b;
+}
+
+static void expect_bound(unsigned items, unsigned alphas, const char *message) {
+  blob b = references(items, alphas);
+  rst_error err = {.message = ""};
+  assert_int_equal(check(&b, &err), message == NULL ? RST_OK : RST_ERROR_INPUT);
+  assert_string_equal(err.message, message == NULL ? "" : message);
+  blob_free(&b);
+}
+
+static void test_depth_is_bounded(void **state) {
+  (void)state;
+  expect_bound(9, 0, NULL);
+  expect_bound(10, 0,
+               "f: HEIF: damaged: a picture that is made of pictures that are made of pictures, and so on");
+}
+
+static void test_references_are_bounded(void **state) {
+  (void)state;
+  expect_bound(2, 2047, NULL);
+  expect_bound(2, 2048, "f: HEIF: damaged: too many references");
+}
+
 /* ---- Sizes ----------------------------------------------------------------------------------- */
 
 /* That of h.heic, with 16384 x 16384 in place of 64 x 64. */
@@ -222,6 +302,8 @@ int main(void) {
       cmocka_unit_test(test_picture_made_of_itself),
       cmocka_unit_test(test_reference_longer_than_its_box),
       cmocka_unit_test(test_other_coders_are_refused),
+      cmocka_unit_test(test_depth_is_bounded),
+      cmocka_unit_test(test_references_are_bounded),
       cmocka_unit_test(test_sizes_of_streams),
       cmocka_unit_test(test_size_in_the_configuration),
       cmocka_unit_test(test_size_in_the_stream),
