@@ -43,7 +43,9 @@ def compare(build, one, other):
 
 
 def peak_of(subject, peak):
-    """What a row is a share of: the peak of its instruction set, precision and threads."""
+    """What a row is a share of: the peak of its instruction set, precision and threads; 0: integers' is not measured."""
+    if subject.precision == "int8":
+        return 0
     at = peak["threads"].get(str(subject.threads), {})
     rates = at.get(subject.isa or peak["isa"], {})
     return rates.get(subject.precision) or rates.get("f32", 0)

@@ -415,7 +415,6 @@ static void tensors_that_are_there_are_never_overwritten(void **state) {
   }
 }
 
-/* What other files are called makes no difference: a folder, a pipe, a link to nowhere. */
 /* Two that write one model at once: the tensors that another one has written meanwhile stay, and are not this
  * model's. */
 static bool write_between(void *caller) {
@@ -449,6 +448,7 @@ static void tensors_that_appear_meanwhile_are_never_overwritten(void **state) {
   rst_weights_close(weights);
 }
 
+/* What other files are called makes no difference: a folder, a pipe, a link to nowhere. */
 static void names_that_are_taken_by_no_file(void **state) {
   setting *s = *state;
   rst_writing w = writing_of(s);
